@@ -1,0 +1,3 @@
+"""archprof: a static profiler for neural-network architectures."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,108 @@
+"""What each kind of op costs and returns, from shapes alone: the registry of rules.
+
+A rule is a function with the arguments of the torch function it speaks for, Tensors in place of tensors, and `out`
+(the output, or the tuple of outputs) in front; it returns Facts. Where it is worth it, a second function with the same
+arguments but `out` says the output's shape, so that no kernel has to run. No rule imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archprof.records import Facts, Op, Tensor, Unknown
+from archprof.registry import Registry
+
+Shapes = Tensor | tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A cost rule, and a shape rule where there is one."""
+
+    function: Callable[..., Facts]
+    shape: Callable[..., Shapes] | None
+    signature: inspect.Signature
+
+    @property
+    def doc(self) -> list[str]:
+        """The docstring's lines: the shape signature, then the formula in words."""
+        return [line.strip() for line in inspect.cleandoc(self.function.__doc__ or "").splitlines() if line.strip()]
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a call by name, defaults left out; raise TypeError where they do not fit the rule."""
+        return dict(self.signature.bind(*args, **kwargs).arguments)
+
+
+RULES: Registry[Rule] = Registry("op rule", "archprof.ops")
+
+
+def rule(*kinds: str, shape: Callable[..., Shapes] | None = None) -> Callable[[Callable[..., Facts]], Callable[..., Facts]]:
+    """Return a decorator that registers a function as the cost rule of each of `kinds`.
+
+    The function's first parameter is `out`; the others are those of the torch function, with torch's names, order and
+    defaults. `shape` takes the same arguments without `out` and returns the output's Tensor (or a tuple of them).
+
+    >>> @rule("double_it", shape=lambda input: input)
+    ... def double_it(out, input):
+    ...     '''[*x] -> [*x]
+    ...
+    ...     FLOPs: 1 per output.'''
+    ...     return Facts(flops=out.elements)
+    >>> facts(Op("double", "double_it", "", outputs=(Tensor((2, 3)),), arguments={"input": Tensor((2, 3))})).flops
+    6
+    """
+
+    def file(function: Callable[..., Facts]) -> Callable[..., Facts]:
+        signature = inspect.signature(function)
+        arguments = [p for name, p in signature.parameters.items() if name != "out"]
+        RULES.register(*kinds)(Rule(function, shape, signature.replace(parameters=arguments)))
+        return function
+
+    return file
+
+
+def facts(op: Op) -> Facts | Unknown:
+    """Return what the rule of the op's kind says, with the default traffic filled in; Unknown where there is no rule.
+
+    The default traffic reads every tensor among the arguments once and writes every output once; a view moves nothing.
+    """
+    entry = RULES.get(op.kind)
+    if entry is None:
+        return Unknown(f"no rule for {op.kind!r}")
+    try:
+        entry.signature.bind(**op.arguments)
+    except TypeError as error:
+        return Unknown(f"the rule of {op.kind!r} does not take these arguments: {error}")
+    out = op.outputs[0] if len(op.outputs) == 1 else op.outputs
+    found = entry.function(out, **op.arguments)
+    read, written = (0, 0) if found.is_view else (_read(op), sum(tensor.bytes for tensor in op.outputs))
+    return dataclasses.replace(
+        found,
+        effective_macs=found.effective,
+        bytes_read=read if found.bytes_read is None else found.bytes_read,
+        bytes_written=written if found.bytes_written is None else found.bytes_written,
+    )
+
+
+def same(input: Tensor, *_: object, **__: object) -> Tensor:
+    """Return the shape of the first argument: the shape rule of everything elementwise."""
+    return input
+
+
+def tensors(value: object) -> list[Tensor]:
+    """Return every Tensor inside nested lists, tuples and dicts, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in tensors(item)]
+    return []
+
+
+def _read(op: Op) -> int:
+    return sum(tensor.bytes for tensor in tensors(op.arguments))

@@ -1,0 +1,228 @@
+"""The nouns of archprof: Tensor, Weight, Window, Op, Facts, Column, and the flat Call and Spec a file becomes.
+
+All are frozen and hold plain Python values; nothing here imports torch, and nothing here computes a cost.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from archprof.errors import Span
+
+ITEM_BYTES: Mapping[str, int] = {
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1,
+    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8,
+    "bool": 1, "complex32": 4, "complex64": 8, "complex128": 16,
+    "qint8": 1, "quint8": 1, "qint32": 4,
+}  # fmt: skip
+"""Bytes of one element, by torch's name of the dtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor without its values: shape (batch included) and torch's name of the dtype."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def elements(self) -> int:
+        """Number of scalars."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Size in bytes, without padding."""
+        return self.elements * ITEM_BYTES[self.dtype]
+
+    def __str__(self) -> str:
+        """Return the shape as people write it, `1x64x56x56`."""
+        return "x".join(map(str, self.shape)) or "scalar"
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A parameter or buffer of a model, under its name in the state dict.
+
+    Weights with the same `storage` are one tensor under several names (tied); they count once.
+    """
+
+    name: str
+    tensor: Tensor
+    is_trainable: bool = True
+    is_buffer: bool = False
+    storage: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a sliding op reads, per spatial axis: kernel, stride, padding (before, after) and dilation."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    dilation: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One executed operation.
+
+    `name` is unique in its graph; `path` is where the op stands in the model (`layer1.0.conv1`), `kind` what it is
+    (`conv2d`). `arguments` are those of the torch function by name, with Tensors in place of tensors; a weight is among
+    them too, and `weights` says which state-dict entries the op reads. `inputs` are the activations it reads, in order.
+    """
+
+    name: str
+    kind: str
+    path: str
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    weights: tuple[Weight, ...] = ()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    layer: str = ""
+    span: Span | None = None
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """What the op's cost depends on: two ops with equal signatures cost the same."""
+        return self.kind, tuple((name, hashable(value)) for name, value in self.arguments.items()), self.outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about one op, from shapes alone; adds up with `+`.
+
+    macs            multiply-accumulates of contractions, every masked pair included
+    effective_macs  those that a mask, a window or a top-k leaves (None: all of them)
+    flops           2 x macs and the other arithmetic
+    bytes_read, bytes_written   ideal traffic, each tensor once (None: all inputs and weights, all outputs)
+    window          what a sliding op sees, else None
+    is_view         the output shares its input's memory, so nothing is moved
+    formula         the MACs as a sum of products of the sizes, evaluating to `macs`
+    """
+
+    macs: int = 0
+    flops: int = 0
+    effective_macs: int | None = None
+    bytes_read: int | None = None
+    bytes_written: int | None = None
+    window: Window | None = None
+    is_view: bool = False
+    formula: str = ""
+
+    def __add__(self, other: Facts) -> Facts:
+        """Return the facts of both ops done one after the other; a window belongs to one op, so it is dropped."""
+        return Facts(
+            macs=self.macs + other.macs,
+            flops=self.flops + other.flops,
+            effective_macs=_plus(self.effective, other.effective),
+            bytes_read=_plus(self.bytes_read, other.bytes_read),
+            bytes_written=_plus(self.bytes_written, other.bytes_written),
+            is_view=self.is_view and other.is_view,
+            formula=" + ".join(filter(None, (self.formula, other.formula))),
+        )
+
+    @property
+    def effective(self) -> int:
+        """The effective MACs, which are all MACs unless a rule says otherwise."""
+        return self.macs if self.effective_macs is None else self.effective_macs
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """In place of Facts: nobody has told archprof what this op costs."""
+
+    reason: str
+
+
+def contraction(*terms: tuple[int, ...], flops: int = 0, **rest: Any) -> Facts:  # noqa: ANN401 - Facts' own fields
+    """Return Facts whose MACs are the sum of the products of `terms`, with that sum written out as the formula.
+
+    A leading 1 (a batch of one) is not written; `flops` is what comes on top of 2 x MACs.
+
+    >>> contraction((1, 28, 28, 192, 5, 5, 32)).formula
+    '28*28*192*5*5*32'
+    """
+    macs = sum(map(math.prod, terms))
+    formula = " + ".join(_product(term) for term in terms)
+    return Facts(macs=macs, flops=2 * macs + flops, formula=formula, **rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A measure of an op: its name, unit (`count`, `bytes`, `s`, `shape`, `text`), how it totals, what it means.
+
+    `total` is `sum`, `max`, `last` or `none`.
+    """
+
+    name: str
+    unit: str
+    total: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One layer applied to values: an element of a Spec's flat program.
+
+    `inputs` are value numbers: the spec's inputs come first, then the outputs of every call in order. `module` is the
+    state-dict prefix of the weights; an applied-again (`share`) layer has the module of the first and a path of its own.
+    """
+
+    layer: str
+    path: str
+    module: str
+    settings: tuple[tuple[str, Any], ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[Tensor, ...]
+    span: Span
+    chain: tuple[str, ...] = ()
+    tie: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A figure printed elsewhere, to be shown beside ours: measure, printed value, where it is printed."""
+
+    measure: str
+    printed: float
+    source: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """An architecture with every choice made: named inputs, the flat program, and which values are the outputs."""
+
+    name: str
+    file: str
+    source: str
+    inputs: tuple[tuple[str, Tensor], ...]
+    calls: tuple[Call, ...]
+    outputs: tuple[tuple[str, int], ...]
+    params: tuple[tuple[str, Any], ...] = ()
+    checks: tuple[Any, ...] = ()
+    claims: tuple[Claim, ...] = ()
+
+
+def hashable(value: object) -> object:
+    """Return `value` with its lists and dicts turned into tuples, so that it can be a dictionary key."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(hashable, value))
+    if isinstance(value, dict):
+        return tuple((key, hashable(item)) for key, item in value.items())
+    return value
+
+
+def _plus(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
+
+
+def _product(term: tuple[int, ...]) -> str:
+    return "*".join(map(str, term[1:] if len(term) > 1 and term[0] == 1 else term))

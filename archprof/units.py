@@ -1,0 +1,77 @@
+"""Numbers for people: SI prefixes for counts, IEC prefixes for bytes, and back again.
+
+Everywhere else in archprof counts and bytes are plain integers and times are seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+COUNT_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+BYTE_PREFIXES = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_QUANTITY = re.compile(r"\s*(\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([kKMGT]?)\s*")
+
+
+def digits(value: float, significant: int = 4) -> str:
+    """Return `value` rounded to `significant` digits, written without an exponent and keeping its trailing zeros.
+
+    >>> digits(118.0), digits(4.0892), digits(0)
+    ('118.0', '4.089', '0')
+    """
+    if value == 0:
+        return "0"
+    places = max(0, significant - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{places}f}"
+
+
+def scale(value: float, base: int = 1000) -> int:
+    """Return the power of `base` that leaves `value` between 1 and `base` after rounding to four digits.
+
+    >>> scale(25_557_032), scale(999_999), scale(12)
+    (2, 2, 0)
+    """
+    power = 0
+    size = abs(value)
+    while size >= base * (1 - 5e-5) and power < len(COUNT_PREFIXES) - 1:
+        size /= base
+        power += 1
+    return power
+
+
+def count(value: float, unit: str = "") -> str:
+    """Return a count with an SI prefix.
+
+    >>> count(4_089_184_256, "MAC"), count(12), count(0)
+    ('4.089 GMAC', '12', '0')
+    """
+    power = scale(value)
+    number = digits(value / 1000**power) if power else f"{value:,}"
+    return f"{number} {COUNT_PREFIXES[power]}{unit}".strip()
+
+
+def size(value: float) -> str:
+    """Return bytes with an IEC prefix.
+
+    >>> size(102_228_128), size(512)
+    ('97.49 MiB', '512 B')
+    """
+    power = scale(value, 1024)
+    number = digits(value / 1024**power) if power else f"{value:,}"
+    return f"{number} {BYTE_PREFIXES[power]}B"
+
+
+def parse(text: str) -> float:
+    """Return the number that `text` writes, with an optional SI prefix (`2G`, `4.1 M`, `1_000`).
+
+    Raises ValueError for anything else.
+
+    >>> parse("2G"), parse("25_557_032")
+    (2000000000, 25557032)
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a number such as 2G, 4.1M or 25_557_032")
+    number, prefix = match.groups()
+    value = float(number) * 1000 ** COUNT_PREFIXES.index(prefix.replace("K", "k"))
+    return int(value) if value == int(value) else value
