@@ -198,7 +198,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """An architecture with every choice made: named inputs, the flat program, and which values are the outputs."""
+    """An architecture with every choice made: named inputs, the flat program, and which values are the outputs.
+
+    `bounds` has, for inputs of whole numbers, the number they stay below. `checks` are expressions of the spec language.
+    """
 
     name: str
     file: str
@@ -206,7 +209,8 @@ class Spec:
     inputs: tuple[tuple[str, Tensor], ...]
     calls: tuple[Call, ...]
     outputs: tuple[tuple[str, int], ...]
-    params: tuple[tuple[str, Any], ...] = ()
+    bounds: Mapping[str, int] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Any, ...] = ()
     claims: tuple[Claim, ...] = ()
 

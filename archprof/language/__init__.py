@@ -1,0 +1,8 @@
+"""From text to a checked tree, without torch: YAML with exact positions, the skeleton of sections, expressions.
+
+`read` gives a Document; `archprof.expand` gives it meaning.
+"""
+
+from archprof.language.document import Document, read
+
+__all__ = ["Document", "read"]

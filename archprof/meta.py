@@ -1,0 +1,180 @@
+"""Runs torch functions on shapes alone: from a memo, else from a shape rule, else with torch's own meta kernel.
+
+It is a TorchFunctionMode, so it sees the functions people name (`F.conv2d`, `Tensor.__add__`), attention and recurrent
+nets whole. It records nothing: `archprof.trace` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from archprof import records
+from archprof.ops import RULES
+
+DTYPES: Mapping[str, torch.dtype] = {
+    name: getattr(torch, name) for name in records.ITEM_BYTES if isinstance(getattr(torch, name, None), torch.dtype)
+}
+NAMES: Mapping[torch.dtype, str] = {dtype: name for name, dtype in DTYPES.items()}
+"""Torch's dtypes by the name archprof gives them, and back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A torch function call, by shapes: its kind, its arguments by name, and what it returns.
+
+    `outputs` is None where a call returned no tensor (a size, a flag), and `fresh` is False where a result shares
+    memory with an argument, so that only torch itself can make it.
+    """
+
+    kind: str
+    arguments: Mapping[str, Any]
+    outputs: tuple[records.Tensor, ...] | None
+    fresh: bool
+
+
+def kind_of(function: Callable[..., Any]) -> str:
+    """Return the op kind of a torch function: its name without the marks of operators and in-place variants.
+
+    >>> kind_of(torch.Tensor.__iadd__), kind_of(torch.conv2d), kind_of(torch.Tensor.relu_)
+    ('add', 'conv2d', 'relu')
+    """
+    name = getattr(function, "__name__", str(function))
+    if name.startswith("__") and name.endswith("__"):
+        name = name[2:-2]
+        if name[:1] in {"i", "r"} and name[1:] in _OPERATORS and name != "rsub":
+            name = name[1:]
+        return _DUNDER.get(name, name)
+    return name.strip("_")
+
+
+_OPERATORS = frozenset({"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "matmul",
+                        "lshift", "rshift", "div"})  # fmt: skip
+_DUNDER = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder"}
+
+
+def described(value: Any) -> Any:  # noqa: ANN401 - mirrors whatever a torch function takes
+    """Return an argument with records in place of tensors, dtypes by name, and lists as tuples: hashable and torch-free."""
+    if isinstance(value, torch.Tensor):
+        return records.Tensor(tuple(value.shape), NAMES[value.dtype])
+    if isinstance(value, (list, tuple)):
+        if isinstance(value, torch.Size):
+            return tuple(value)
+        return tuple(map(described, value))
+    if isinstance(value, dict):
+        return tuple((key, described(item)) for key, item in value.items())
+    if isinstance(value, torch.dtype):
+        return NAMES.get(value, str(value))
+    if isinstance(value, torch.device):
+        return str(value)
+    return value
+
+
+def empty(tensor: records.Tensor) -> torch.Tensor:
+    """Return a meta tensor of the recorded shape and dtype."""
+    return torch.empty(tensor.shape, dtype=DTYPES[tensor.dtype], device="meta")
+
+
+def tensors_in(value: object) -> list[torch.Tensor]:
+    """Return every torch tensor in nested lists, tuples and dicts, in order."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in tensors_in(item)]
+    return []
+
+
+class MetaMode(TorchFunctionMode):
+    """Answers torch functions on meta tensors without running kernels, wherever a shape rule allows it.
+
+    The memo maps (function, shapes, other arguments) to what was seen; it may be shared by several modes. Outputs made
+    this way carry no gradient history, so it is for use under `torch.no_grad()`.
+    """
+
+    def __init__(self, memo: dict[Any, Seen] | None = None) -> None:
+        """Use `memo`, or a fresh one."""
+        super().__init__()
+        self.memo: dict[Any, Seen] = {} if memo is None else memo
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:  # noqa: ANN401 - whatever func returns
+        """Return what `func` would return, on shapes."""
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") == "__get__":
+            return func(*args, **kwargs)
+        key = (func, described(args), described(kwargs))
+        try:
+            seen = self.memo.get(key)
+        except TypeError:  # an argument that cannot be hashed, such as a callable object with equality
+            return self.seen(func, args, kwargs, *self.learn(func, args, kwargs, key))
+        if seen is None:
+            seen, result = self.learn(func, args, kwargs, key)
+            self.memo[key] = seen
+        elif not seen.fresh:
+            result = func(*args, **kwargs)
+        elif self.in_place(func, args, seen):
+            result = args[0]
+        else:
+            made = [empty(tensor) for tensor in seen.outputs or ()]
+            result = made[0] if len(made) == 1 else tuple(made)
+        return self.seen(func, args, kwargs, seen, result)
+
+    def learn(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any) -> tuple[Seen, Any]:
+        """Return what is seen of a call that the memo does not know, and its result."""
+        kind = kind_of(func)
+        entry = RULES.get(kind)
+        _, positional, named = key
+        arguments: dict[str, Any] = {}
+        if entry is not None:
+            try:
+                arguments = entry.bind(positional, dict(named))
+            except TypeError:
+                entry = None
+        if entry is None:
+            arguments = {**{str(i): value for i, value in enumerate(positional)}, **dict(named)}
+        if entry is not None and entry.shape is not None and "out" not in kwargs:
+            shapes = entry.shape(**arguments)
+            outputs = shapes if isinstance(shapes, tuple) else (shapes,)
+            seen = Seen(kind, arguments, outputs, fresh=True)
+            if self.in_place(func, args, seen):
+                return seen, args[0]
+            made = [empty(tensor) for tensor in outputs]
+            return seen, made[0] if len(made) == 1 else tuple(made)
+        result = func(*args, **kwargs)
+        found = tensors_in(result)
+        outputs = tuple(described(tensor) for tensor in found) if found else None
+        return Seen(kind, arguments, outputs, fresh=False), result
+
+    @staticmethod
+    def in_place(func: Callable[..., Any], args: tuple[Any, ...], seen: Seen) -> bool:
+        """Tell whether the call returns its first argument, changed."""
+        name = getattr(func, "__name__", "")
+        ends = name.endswith("_") and not name.endswith("__")
+        return bool(args) and (ends or name.startswith("__i") or seen.arguments.get("inplace") is True)
+
+    def seen(self, func: Any, args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:
+        """Return `result`; a recorder notes the call first."""
+        return result
+
+
+class SkipInit(TorchFunctionMode):
+    """Leaves new weights as they are: on meta there is nothing to initialise, and building is twice as fast."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:  # noqa: ANN401 - whatever func returns
+        """Return the tensor to be filled, and anything else as it is."""
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init" or func in _FILLS:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+_FILLS = frozenset({torch.Tensor.fill_, torch.Tensor.zero_, torch.Tensor.uniform_, torch.Tensor.normal_})

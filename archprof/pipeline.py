@@ -1,0 +1,68 @@
+"""The whole route in one place: a model's name, file or Spec becomes a Profile."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from archprof import __version__
+from archprof.analyses import ANALYSES
+from archprof.build import build
+from archprof.graph import Graph
+from archprof.ops import facts
+from archprof.records import Facts, Spec, Unknown
+from archprof.result import Profile
+from archprof.sources.spec import load
+from archprof.trace import trace
+
+if TYPE_CHECKING:
+    import os
+
+    from archprof.meta import Seen
+
+
+def profile(
+    model: str | os.PathLike[str] | Spec,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    *,
+    batch: int = 1,
+    dtype: str | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Profile:
+    """Return the Profile of a model: a bundled name, `file.yaml`, `file.yaml:variant`, or a Spec.
+
+    `inputs` gives other input sizes by name (batch left out), `dtype` another float type, `settings` params of the spec.
+    No weight is allocated and nothing is run but shapes. Raises UserError, and SpecError with every mistake of a spec.
+
+    >>> profile("inception-direct").macs, profile("inception-bottleneck").macs
+    (120422400, 12443648)
+    """
+    memo: dict[Any, Seen] = {}
+    spec = model if isinstance(model, Spec) else load(
+        model, inputs, batch=batch, dtype=dtype, settings=settings, memo=memo
+    )  # fmt: skip
+    graph = trace(build(spec), dict(spec.inputs), memo)
+    attach_facts(graph)
+    columns, values, outside = {}, {}, {}
+    for entry in ANALYSES.values():
+        for column, found in zip(entry.columns, entry.function(graph), strict=True):
+            columns[column.name], values[column.name] = column, found.values
+            outside[column.name] = found.outside
+    return Profile(spec.name, graph, columns, values, outside, spec.source, spec.claims, versions())
+
+
+def attach_facts(graph: Graph) -> None:
+    """Ask each op's rule once (ops with equal signatures share the answer) and hang the facts on the graph."""
+    known: dict[Any, Facts | Unknown] = {}
+    for op in graph.ops:
+        signature = op.signature
+        if signature not in known:
+            known[signature] = facts(op)
+        graph.facts[op.name] = known[signature]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions a profile depends on."""
+    return {"archprof": __version__, "python": platform.python_version(), "torch": metadata.version("torch")}

@@ -1,0 +1,246 @@
+"""Profile: what archprof found out about a network, as one table (row = op, column = measure) with totals and gaps.
+
+It computes nothing an analysis should, and formats nothing: renderers do, and are found by their registered name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from archprof.errors import UserError, nearest
+from archprof.graph import Graph
+from archprof.records import Claim, Column, Facts, Op, Tensor, Unknown
+
+if TYPE_CHECKING:
+    import os
+
+    import networkx
+    import pandas
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An op whose cost is unknown, and why; totals that miss it say so."""
+
+    op: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Group:
+    """A part of the module tree: its path, the ops right in it, and the groups below it, in execution order."""
+
+    path: str
+    label: str = ""
+    parts: list[Group | int] = field(default_factory=list)
+
+    def ops(self) -> Iterator[int]:
+        """Yield the numbers of all ops in it, in order."""
+        for part in self.parts:
+            if isinstance(part, Group):
+                yield from part.ops()
+            else:
+                yield part
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The result of `archprof.profile`.
+
+    `columns` are measures of the ops and `values[name]` a column's values, in the order of `graph.ops` (None: unknown).
+    Counts are for the batch given; counts and bytes are ints.
+
+    >>> import archprof
+    >>> archprof.profile("inception-bottleneck").macs
+    12443648
+    """
+
+    model: str
+    graph: Graph
+    columns: Mapping[str, Column]
+    values: Mapping[str, Sequence[Any]]
+    outside: Mapping[str, int]
+    source: str = ""
+    claims: tuple[Claim, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    # Totals.
+
+    @cached_property
+    def totals(self) -> dict[str, int]:
+        """Every column's total over the ops whose value is known; `gaps` lists those it misses."""
+        return {name: self.total(name, range(len(self.graph))) + self.outside.get(name, 0) for name in self.columns}
+
+    def total(self, column: str, ops: Sequence[int] | Iterator[int]) -> int:
+        """Return a column's total over the ops of the given numbers, as its `total` says (sum, max or last)."""
+        values = self.values[column]
+        known = [value for number in ops if (value := values[number]) is not None]
+        how = self.columns[column].total
+        if not known or how == "none":
+            return 0
+        return sum(known) if how == "sum" else max(known) if how == "max" else known[-1]
+
+    @property
+    def params(self) -> int:
+        """Scalars of distinct parameter tensors."""
+        return self.totals["params"]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one forward pass of the batch given."""
+        return self.totals["macs"]
+
+    @property
+    def flops(self) -> int:
+        """2 x MACs and the other arithmetic."""
+        return self.totals["flops"]
+
+    @cached_property
+    def gaps(self) -> list[Gap]:
+        """The ops that no rule knows, and those with an input that nobody was seen to make."""
+        found = []
+        for op in self.graph.ops:
+            facts = self.graph.facts[op.name]
+            if isinstance(facts, Unknown):
+                found.append(Gap(op.name, facts.reason))
+            elif self.graph.network.in_degree(op.name) < len(op.inputs):
+                found.append(Gap(op.name, "an input comes from where the recorder cannot see"))
+        return found
+
+    # Tables.
+
+    @cached_property
+    def table(self) -> pandas.DataFrame:
+        """One row an op, indexed by its name, in execution order; unknown values are missing."""
+        import pandas as pd  # noqa: PLC0415 - half a second that a terminal table does not need
+
+        ops = self.graph.ops
+        described = {
+            "kind": [op.kind for op in ops],
+            "path": [op.path for op in ops],
+            "layer": [op.layer for op in ops],
+            "output_shape": [shape(op) for op in ops],
+        }
+        numbers = {name: pd.array(list(values), dtype="Int64") for name, values in self.values.items()}
+        return pd.DataFrame(described | numbers, index=pd.Index([op.name for op in ops], name="name"))
+
+    def by_module(self, depth: int = 1) -> pandas.DataFrame:
+        """One row a module at most `depth` levels below the root, with the ops in it added up; no op counts twice."""
+        import pandas as pd  # noqa: PLC0415 - see table
+
+        groups: dict[str, list[int]] = {}
+        for number, op in enumerate(self.graph.ops):
+            groups.setdefault(".".join(op.path.split(".")[:depth]), []).append(number)
+        rows = {path: {name: self.total(name, numbers) for name in self.columns} for path, numbers in groups.items()}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("module")
+
+    @cached_property
+    def tree(self) -> Group:
+        """The ops as a tree of modules, after their paths."""
+        root = Group("")
+        prefixes = {".".join(op.path.split(".")[:i]) for op in self.graph.ops for i in range(1, op.path.count(".") + 1)}
+        groups = {"": root}
+        for number, op in enumerate(self.graph.ops):
+            parent = root
+            parts = op.path.split(".")
+            levels = [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
+            for path in levels if op.path in prefixes else levels[:-1]:
+                if path not in groups:
+                    groups[path] = Group(path)
+                    parent.parts.append(groups[path])
+                parent = groups[path]
+            parent.parts.append(number)
+        return root
+
+    # Explanations.
+
+    def explain(self, path: str = "") -> str:
+        """Return how the MACs of the op or module at `path` (or of all) come about, as text.
+
+        Raises UserError where there is nothing at that path.
+        """
+        from archprof.renderers import RENDERERS  # noqa: PLC0415 - renderers know profiles, not the other way round
+
+        return RENDERERS["explain"].function(self, View(path=path))
+
+    def ops_at(self, path: str) -> list[int]:
+        """Return the numbers of the ops at or below a path; raise UserError where there are none."""
+        if not path:
+            return list(range(len(self.graph)))
+        found = [i for i, op in enumerate(self.graph.ops) if op.name == path or f"{op.path}.".startswith(f"{path}.")]
+        if not found:
+            paths = {".".join(op.path.split(".")[:i]) for op in self.graph.ops for i in range(1, op.path.count(".") + 2)}
+            close = nearest(path, paths)
+            guess = f"; did you mean {close!r}?" if close else f"; its parts are {', '.join(g for g in self._top())}"
+            raise UserError(f"{self.model} has nothing at {path!r}{guess}")
+        return found
+
+    def _top(self) -> list[str]:
+        return list(dict.fromkeys(op.path.split(".")[0] for op in self.graph.ops))
+
+    # Pages.
+
+    @property
+    def networkx(self) -> networkx.MultiDiGraph:
+        """The plain networkx graph: one node an op (attribute `op`), one edge a tensor read."""
+        return self.graph.network
+
+    def render(self, format: str, **options: Any) -> str:  # noqa: ANN401 - the fields of View
+        """Return the profile in a registered format (`archprof list formats`)."""
+        from archprof.renderers import RENDERERS  # noqa: PLC0415 - see explain
+
+        return RENDERERS[format].function(self, View(**options))
+
+    def draw(self, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: ANN401 - the options of the diagram
+        """Write a diagram to `path`; its ending says the format: .svg, .pdf, .png or .dot."""
+        from archprof.renderers.picture import draw  # noqa: PLC0415 - see explain
+
+        draw(self, path, **options)
+
+    def to_json(self) -> str:
+        """Return the whole profile as one JSON document (`archprof/renderers/profile.schema.json`)."""
+        return self.render("json")
+
+    def __str__(self) -> str:
+        """Return the terminal's table, plain."""
+        return self.render("table")
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a static table."""
+        return self.render("html")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What part of a profile to show: at or below `path`, to `depth` levels (None: by cost), which columns and rows.
+
+    `sort` names a column (largest first), `top` keeps that many rows; `raw` writes numbers without prefixes. `width` is
+    the terminal's, in characters, `color` whether it has colours.
+    """
+
+    path: str = ""
+    depth: int | None = None
+    columns: tuple[str, ...] = ()
+    sort: str = ""
+    top: int | None = None
+    raw: bool = False
+    width: int = 100
+    color: bool = False
+    unicode: bool = True
+
+
+def shape(op: Op) -> str:
+    """Return an op's output shapes as text, several after one another.
+
+    >>> shape(Op("a", "relu", "a", outputs=(Tensor((1, 8, 4, 4)),)))
+    '1x8x4x4'
+    """
+    return ", ".join(map(str, op.outputs))
+
+
+def known(facts: Facts | Unknown) -> Facts | None:
+    """Return the facts, or None where they are unknown."""
+    return facts if isinstance(facts, Facts) else None

@@ -1,0 +1,133 @@
+"""From a module and its inputs to a Graph: one recorder for every module, whatever it came from.
+
+It remembers which torch function was called on which tensors, where in the model, and nothing of what that costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from archprof.build import Origin
+from archprof.graph import Graph
+from archprof.meta import MetaMode, Seen, described, empty, tensors_in
+from archprof.records import Op, Tensor, Weight
+
+Source = tuple[str, int] | None
+
+
+@dataclass(slots=True)
+class Record:
+    """A call as it happened: what was seen, where, and which tensors went in and out."""
+
+    seen: Seen
+    origin: Origin
+    turn: int
+    inputs: tuple[tuple[Tensor, int], ...]
+    outputs: tuple[int, ...]
+    weights: tuple[Weight, ...]
+
+
+class Recorder(MetaMode):
+    """Notes every call that returns a tensor. Tensors are told apart by identity, so they are kept alive meanwhile."""
+
+    def __init__(self, weights: Mapping[int, Weight], memo: dict[Any, Seen] | None = None) -> None:
+        """`weights` has the model's parameters and buffers by the identity of their tensors."""
+        super().__init__(memo)
+        self.weights = weights
+        self.records: list[Record] = []
+        self.origin = Origin("", "", None)
+        self.turn = 0
+        self.alive: list[torch.Tensor] = []
+
+    def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ANN401, ARG002
+        """Note the call; one that returns no tensor (a size, a flag) is no op."""
+        if seen.outputs is None:
+            return result
+        given, made = [*tensors_in(args), *tensors_in(kwargs)], tensors_in(result)
+        self.alive += made
+        inputs = tuple((described(t), id(t)) for t in given if id(t) not in self.weights)
+        weights = tuple(dict.fromkeys(self.weights[id(t)] for t in given if id(t) in self.weights))
+        self.records.append(Record(seen, self.origin, self.turn, inputs, tuple(map(id, made)), weights))
+        return result
+
+
+class _Nodes(fx.Interpreter):
+    """Runs a GraphModule node by node, telling the recorder which step it is at."""
+
+    def __init__(self, module: fx.GraphModule, recorder: Recorder) -> None:
+        super().__init__(module, garbage_collect_values=False)
+        self.recorder = recorder
+
+    def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - fx's signature
+        self.recorder.turn += 1
+        self.recorder.origin = n.meta.get("archprof") or Origin(str(n.target), "", None)
+        return super().run_node(n)
+
+
+def trace(module: fx.GraphModule, inputs: Mapping[str, Tensor], memo: dict[Any, Seen] | None = None) -> Graph:
+    """Return the Graph of running `module` once, in evaluation mode, on meta tensors of the given shapes.
+
+    `inputs` are in the order of the module's placeholders. The module has to be on meta already.
+    """
+    weights, named = _weights(module)
+    recorder = Recorder(named, memo)
+    tensors = [empty(tensor) for tensor in inputs.values()]
+    module.eval()
+    with torch.no_grad(), recorder:
+        result = _Nodes(module, recorder).run(*tensors)
+    producers: dict[int, Source] = {id(t): (name, 0) for name, t in zip(inputs, tensors, strict=True)}
+    ops = _named_ops(recorder.records, set(inputs))
+    rows: list[tuple[Op, Sequence[Source]]] = []
+    for op, record in zip(ops, recorder.records, strict=True):
+        rows.append((op, [producers.get(identity) for _, identity in record.inputs]))
+        producers.update({identity: (op.name, number) for number, identity in enumerate(record.outputs)})
+    outputs = {name: source for name, t in _outputs(result) if (source := producers.get(id(t))) is not None}
+    return Graph.of(inputs.items(), rows, outputs, weights)
+
+
+def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight]]:
+    """Return all weights, and the first name of each by the identity of its tensor."""
+    found: list[Weight] = []
+    by_identity: dict[int, Weight] = {}
+    storages: dict[int, int] = {}
+    parameters = module.named_parameters(remove_duplicate=False)
+    buffers = module.named_buffers(remove_duplicate=False)
+    for is_buffer, named in ((False, parameters), (True, buffers)):
+        for name, tensor in named:
+            storage = storages.setdefault(tensor.untyped_storage()._cdata, len(storages))  # noqa: SLF001 - its identity
+            weight = Weight(name, described(tensor), tensor.requires_grad and not is_buffer, is_buffer, storage)
+            found.append(weight)
+            by_identity.setdefault(id(tensor), weight)
+    return found, by_identity
+
+
+def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:
+    """Return an Op for every record. A lone op of a step has the step's path; several get their kind behind it."""
+    alone: dict[int, int] = {}
+    for record in records:
+        alone[record.turn] = alone.get(record.turn, 0) + 1
+    ops: list[Op] = []
+    for record in records:
+        origin, seen = record.origin, record.seen
+        path = origin.path if alone[record.turn] == 1 else f"{origin.path}.{seen.kind}".lstrip(".")
+        name, number = path, 1
+        while name in taken:
+            name, number = f"{path}_{number}", number + 1
+        taken.add(name)
+        inputs = tuple(tensor for tensor, _ in record.inputs)
+        ops.append(
+            Op(name, seen.kind, path, inputs, seen.outputs or (), record.weights, seen.arguments, origin.layer, origin.span)
+        )
+    return ops
+
+
+def _outputs(result: Any) -> list[tuple[str, torch.Tensor]]:  # noqa: ANN401 - whatever the model returns
+    if isinstance(result, dict):
+        return [(str(key), tensor) for key, tensor in result.items() if isinstance(tensor, torch.Tensor)]
+    tensors = tensors_in(result)
+    return [("out" if len(tensors) == 1 else f"out{number}", tensor) for number, tensor in enumerate(tensors)]
