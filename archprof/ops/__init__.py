@@ -2,13 +2,15 @@
 
 A rule is a function with the arguments of the torch function it speaks for, Tensors in place of tensors, and `out`
 (the output, or the tuple of outputs) in front; it returns Facts. Where it is worth it, a second function with the same
-arguments but `out` says the output's shape, so that no kernel has to run. No rule imports torch.
+arguments but `out` says the output's shape, so that no kernel has to run. It raises ValueError or IndexError where the
+arguments do not fit each other: then torch is to be asked, whose own message says why. No rule imports torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +18,13 @@ from typing import Any
 from archprof.records import Facts, Op, Tensor, Unknown
 from archprof.registry import Registry
 
-Shapes = Tensor | tuple[Tensor, ...]
+Shapes = Tensor | tuple[Tensor | None, ...]
+
+FREE_ARGUMENTS = frozenset({
+    "out", "device", "layout", "pin_memory", "generator", "memory_format", "requires_grad", "non_blocking",
+    "_stacklevel", "_random_samples",
+})  # fmt: skip
+"""Keyword arguments of torch functions that change neither a cost nor a shape; no rule has to list them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +41,41 @@ class Rule:
         return [line.strip() for line in inspect.cleandoc(self.function.__doc__ or "").splitlines() if line.strip()]
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a call by name, defaults left out; raise TypeError where they do not fit the rule."""
-        return dict(self.signature.bind(*args, **kwargs).arguments)
+        """Return the arguments of a call by name, defaults left out; raise TypeError where they do not fit the rule.
+
+        What torch takes as `*sizes` is one tuple under that name. `FREE_ARGUMENTS` are dropped.
+        """
+        kept = {name: value for name, value in kwargs.items() if name not in FREE_ARGUMENTS}
+        return dict(self.signature.bind(*args, **kept).arguments)
+
+    def call(self, arguments: Mapping[str, Any]) -> inspect.BoundArguments:
+        """Return bound arguments as `.args` and `.kwargs` of a call; raise TypeError where they do not fit the rule."""
+        strange = arguments.keys() - self.signature.parameters.keys()
+        if strange:
+            raise TypeError(f"got an unexpected argument {min(strange)!r}")
+        bound = inspect.BoundArguments(self.signature, OrderedDict(arguments))
+        return self.signature.bind(*bound.args, **bound.kwargs)
+
+    def output(self, arguments: Mapping[str, Any]) -> Shapes | None:
+        """Return the output's shape, in the structure torch returns; None where torch has to be asked.
+
+        That is so without a shape rule, and for arguments that do not fit each other (torch's own error is the better one).
+        """
+        if self.shape is None:
+            return None
+        call = self.call(arguments)
+        try:
+            return self.shape(*call.args, **call.kwargs)
+        except (ValueError, IndexError):
+            return None
 
 
 RULES: Registry[Rule] = Registry("op rule", "archprof.ops")
 
 
-def rule(*kinds: str, shape: Callable[..., Shapes] | None = None) -> Callable[[Callable[..., Facts]], Callable[..., Facts]]:
+def rule(
+    *kinds: str, shape: Callable[..., Shapes] | None = None
+) -> Callable[[Callable[..., Facts]], Callable[..., Facts]]:
     """Return a decorator that registers a function as the cost rule of each of `kinds`.
 
     The function's first parameter is `out`; the others are those of the torch function, with torch's names, order and
@@ -59,7 +94,8 @@ def rule(*kinds: str, shape: Callable[..., Shapes] | None = None) -> Callable[[C
     def file(function: Callable[..., Facts]) -> Callable[..., Facts]:
         signature = inspect.signature(function)
         arguments = [p for name, p in signature.parameters.items() if name != "out"]
-        RULES.register(*kinds)(Rule(function, shape, signature.replace(parameters=arguments)))
+        entry = Rule(function, shape, signature.replace(parameters=arguments))
+        RULES.register(*kinds)(entry)
         return function
 
     return file
@@ -74,11 +110,11 @@ def facts(op: Op) -> Facts | Unknown:
     if entry is None:
         return Unknown(f"no rule for {op.kind!r}")
     try:
-        entry.signature.bind(**op.arguments)
+        call = entry.call(op.arguments)
     except TypeError as error:
         return Unknown(f"the rule of {op.kind!r} does not take these arguments: {error}")
     out = op.outputs[0] if len(op.outputs) == 1 else op.outputs
-    found = entry.function(out, **op.arguments)
+    found = entry.function(out, *call.args, **call.kwargs)
     read, written = (0, 0) if found.is_view else (_read(op), sum(tensor.bytes for tensor in op.outputs))
     return dataclasses.replace(
         found,
@@ -86,11 +122,6 @@ def facts(op: Op) -> Facts | Unknown:
         bytes_read=read if found.bytes_read is None else found.bytes_read,
         bytes_written=written if found.bytes_written is None else found.bytes_written,
     )
-
-
-def same(input: Tensor, *_: object, **__: object) -> Tensor:
-    """Return the shape of the first argument: the shape rule of everything elementwise."""
-    return input
 
 
 def tensors(value: object) -> list[Tensor]:

@@ -1,19 +1,15 @@
-"""Ops that slide a window over the last axes: convolutions (plain, transposed, sparse), pooling, subsampling."""
+"""Convolutions: ops that slide a weighted window over the last axes (plain, transposed, sparse, subsampling).
+
+Pooling without weights is in `pool`.
+"""
 
 from __future__ import annotations
 
 import math
 
 from archprof.ops import rule
+from archprof.ops.shapes import Axes, axes, fit
 from archprof.records import Facts, Tensor, Window, contraction
-
-Axes = int | tuple[int, ...]
-
-
-def axes(value: Axes | list[int], count: int) -> tuple[int, ...]:
-    """Return `value` once per axis: `3` and `(3,)` become `(3, 3)` for two axes."""
-    values = (value,) if isinstance(value, int) else tuple(value)
-    return values * count if len(values) == 1 else values
 
 
 def conv_padding(kernel: tuple[int, ...], padding: Axes | str, dilation: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
@@ -21,7 +17,7 @@ def conv_padding(kernel: tuple[int, ...], padding: Axes | str, dilation: tuple[i
     if padding == "same":
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return tuple((total // 2, total - total // 2) for total in totals)
-    sides = (0,) * len(kernel) if padding == "valid" else axes(padding, len(kernel))  # type: ignore[arg-type]
+    sides = (0,) * len(kernel) if isinstance(padding, str) else axes(padding, len(kernel))
     return tuple((side, side) for side in sides)
 
 
@@ -37,6 +33,7 @@ def slid(size: tuple[int, ...], window: Window, *, ceil: bool = False) -> tuple[
         steps = -(-room // stride) if ceil else room // stride
         if ceil and steps * stride >= length + before:
             steps -= 1
+        fit(steps >= 0, f"a window of {kernel} does not fit in {length}")
         result.append(steps + 1)
     return tuple(result)
 
@@ -52,6 +49,10 @@ def conv_shape(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride
                dilation: Axes = 1, groups: int = 1) -> Tensor:  # fmt: skip
     """Return [n, m, *y] of a convolution, or [m, *y] where the input has no batch."""
     spatial = len(weight.shape) - 2
+    fit(len(input.shape) - spatial in {1, 2}, "the input has the wrong number of axes")
+    fit(input.shape[-spatial - 1] == weight.shape[1] * groups, "the input has the wrong number of channels")
+    fit(weight.shape[0] % groups == 0 and input.dtype == weight.dtype, "groups or dtypes do not fit")
+    fit(bias is None or bias.shape == weight.shape[:1], "the bias does not fit")
     size = slid(input.shape[-spatial:], conv_window(weight, stride, padding, dilation))
     return Tensor((*input.shape[: -spatial - 1], weight.shape[0], *size), input.dtype)
 
@@ -70,31 +71,86 @@ def conv(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None,
     return contraction((batch, *size, channels, *kernel, maps), flops=out.elements if bias else 0, window=window)
 
 
-def pool_window(input: Tensor, kernel_size: Axes, stride: Axes | None, padding: Axes, dilation: Axes, count: int) -> Window:
-    """Return the window of a pooling over `count` axes; without a stride windows do not overlap."""
-    kernel = axes(kernel_size, count)
-    sides = axes(padding, count)
-    step = kernel if stride is None or stride == [] else axes(stride, count)
-    return Window(kernel, step, tuple((side, side) for side in sides), axes(dilation, count))
+def conv_transpose_shape(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1, padding: Axes = 0,
+                         output_padding: Axes = 0, groups: int = 1, dilation: Axes = 1) -> Tensor:  # fmt: skip
+    """Return [n, m, *y], the size a convolution with these settings would have come from."""
+    channels, maps, *kernel = weight.shape
+    spatial = len(kernel)
+    fit(len(input.shape) - spatial in {1, 2}, "the input has the wrong number of axes")
+    fit(input.shape[-spatial - 1] == channels and channels % groups == 0, "the input has the wrong number of channels")
+    fit(input.dtype == weight.dtype, "the dtypes differ")
+    fit(bias is None or bias.shape == (maps * groups,), "the bias does not fit")
+    steps, sides, spread = axes(stride, spatial), axes(padding, spatial), axes(dilation, spatial)
+    extras = axes(output_padding, spatial)
+    fit(all(e < max(s, d) for e, s, d in zip(extras, steps, spread, strict=True)), "output_padding is too large")
+    size = tuple(
+        (x - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for x, k, s, p, d, e in zip(input.shape[-spatial:], kernel, steps, sides, spread, extras, strict=True)
+    )
+    fit(min(size) > 0, "the output would be empty")
+    return Tensor((*input.shape[: -spatial - 1], maps * groups, *size), input.dtype)
 
 
-def max_pool_shape(input: Tensor, kernel_size: Axes, stride: Axes | None = None, padding: Axes = 0, dilation: Axes = 1,
-                   ceil_mode: bool = False, return_indices: bool = False) -> Tensor | tuple[Tensor, ...]:  # fmt: skip
-    """Return [n, c, *y], twice (the second int64) with indices."""
-    spatial = len(input.shape) - 2
-    window = pool_window(input, kernel_size, stride, padding, dilation, spatial)
-    shape = input.shape[:-spatial] + slid(input.shape[-spatial:], window, ceil=ceil_mode)
-    pooled = Tensor(shape, input.dtype)
-    return (pooled, Tensor(shape, "int64")) if return_indices else pooled
+@rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", shape=conv_transpose_shape)
+def conv_transpose(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1,
+                   padding: Axes = 0, output_padding: Axes = 0, groups: int = 1, dilation: Axes = 1) -> Facts:  # fmt: skip
+    """[n, c, *x] * [c, m/groups, *k] -> [n, m, *y]
+
+    MACs: every *input* is spread over m/groups maps under the kernel: n * x * c * k * m/groups. FLOPs: + 1 per output for
+    a bias. What padding crops is counted, as the matrix product computes it. No window: its stride is a fraction.
+    """
+    channels, maps, *kernel = weight.shape
+    size = input.shape[-len(kernel) :]
+    batch = math.prod(input.shape[: -len(kernel) - 1])
+    return contraction((batch, *size, channels, *kernel, maps), flops=out.elements if bias else 0)
 
 
-@rule("max_pool1d", "max_pool2d", "max_pool3d", shape=max_pool_shape)
-def max_pool(out: Tensor | tuple[Tensor, ...], input: Tensor, kernel_size: Axes, stride: Axes | None = None, padding: Axes = 0,
-             dilation: Axes = 1, ceil_mode: bool = False, return_indices: bool = False) -> Facts:  # fmt: skip
+Connections = tuple[tuple[int, ...], ...]
+
+
+def sparse_conv_shape(input: Tensor, weight: Tensor, bias: Tensor | None, connections: Connections, stride: Axes = 1,
+                      padding: Axes = 0) -> Tensor:  # fmt: skip
+    """Return [n, m, *y]; m is the number of entries of `connections`."""
+    fit(weight.shape[0] == sum(map(len, connections)), "there is not one kernel for each connection")
+    spatial = len(weight.shape) - 1
+    size = slid(input.shape[-spatial:], conv_window(Tensor((1, *weight.shape)), stride, padding, 1))
+    return Tensor((*input.shape[: -spatial - 1], len(connections), *size), input.dtype)
+
+
+@rule("sparse_conv2d", shape=sparse_conv_shape)
+def sparse_conv(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, connections: Connections,
+                stride: Axes = 1, padding: Axes = 0) -> Facts:  # fmt: skip
+    """[n, c, *x] * [connections, *k] -> [n, m, *y]
+
+    MACs: each connection of an input map to an output map is one kernel: n * y * k * connections. FLOPs: + 1 per output
+    for a bias.
+    """
+    count, *kernel = weight.shape
+    size = out.shape[-len(kernel) :]
+    batch = math.prod(out.shape[: -len(kernel) - 1])
+    window = conv_window(Tensor((1, *weight.shape)), stride, padding, 1)
+    return contraction((batch, *size, *kernel, count), flops=out.elements if bias else 0, window=window)
+
+
+def subsample_window(kernel_size: Axes, stride: Axes | None) -> Window:
+    """Return the window of a subsampling, whose windows do not overlap without a stride."""
+    kernel = axes(kernel_size, 2)
+    return Window(kernel, kernel if stride is None else axes(stride, 2), ((0, 0), (0, 0)), (1, 1))
+
+
+def subsample_shape(input: Tensor, coefficient: Tensor, bias: Tensor, kernel_size: Axes,
+                    stride: Axes | None = None) -> Tensor:  # fmt: skip
+    """Return [n, c, *y]."""
+    fit(coefficient.elements == input.shape[-3], "there is not one coefficient for each map")
+    return Tensor(input.shape[:-2] + slid(input.shape[-2:], subsample_window(kernel_size, stride)), input.dtype)
+
+
+@rule("subsample", shape=subsample_shape)
+def subsample(out: Tensor, input: Tensor, coefficient: Tensor, bias: Tensor, kernel_size: Axes,
+              stride: Axes | None = None) -> Facts:  # fmt: skip
     """[n, c, *x] -> [n, c, *y]
 
-    FLOPs: k - 1 comparisons per output. No MACs.
+    FLOPs: k - 1 additions, one multiplication and one addition per output. No MACs: it is a pooling (LeCun et al. 1998).
     """
-    pooled = out if isinstance(out, Tensor) else out[0]
-    window = pool_window(input, kernel_size, stride, padding, dilation, len(input.shape) - 2)
-    return Facts(flops=(math.prod(window.kernel) - 1) * pooled.elements, window=window)
+    window = subsample_window(kernel_size, stride)
+    return Facts(flops=(math.prod(window.kernel) + 1) * out.elements, window=window)

@@ -1,0 +1,184 @@
+"""Reductions over axes, running sums, and ordering (sort, topk)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from archprof.ops import rule
+from archprof.ops.shapes import Axes, category, chosen, floating, named, reduced
+from archprof.records import Facts, Tensor
+
+
+def _kept(input: Tensor, dim: Axes | None = None, keepdim: bool = False, **_: object) -> Tensor:
+    return Tensor(reduced(input.shape, dim, keepdim=keepdim), input.dtype)
+
+
+def _sum_shape(input: Tensor, dim: Axes | None = None, keepdim: bool = False, dtype: object = None) -> Tensor:
+    wide = input.dtype if category(input.dtype) > 1 else "int64"
+    return Tensor(reduced(input.shape, dim, keepdim=keepdim), named(dtype) if dtype else wide)
+
+
+@rule("sum", "nansum", "prod", shape=_sum_shape)
+def total(out: Tensor, input: Tensor, dim: Axes | None = None, keepdim: bool = False, dtype: object = None) -> Facts:
+    """[*, k] -> [*]
+
+    FLOPs: k - 1 per output.
+    """
+    return Facts(flops=input.elements - out.elements)
+
+
+@rule("mean", "nanmean", shape=lambda input, dim=None, keepdim=False, dtype=None: _mean_shape(input, dim, keepdim, dtype))
+def mean(out: Tensor, input: Tensor, dim: Axes | None = None, keepdim: bool = False, dtype: object = None) -> Facts:
+    """[*, k] -> [*]
+
+    FLOPs: k per output: k - 1 sums and a division.
+    """
+    return Facts(flops=input.elements)
+
+
+def _mean_shape(input: Tensor, dim: Axes | None, keepdim: bool, dtype: object) -> Tensor:
+    result = named(dtype) if dtype else input.dtype
+    if category(result) < 2:
+        raise ValueError("torch has no mean of integers")
+    return Tensor(reduced(input.shape, dim, keepdim=keepdim), result)
+
+
+@rule("max", "min")
+def extreme(out: Tensor | tuple[Tensor, ...], input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False,
+            other: Tensor | None = None) -> Facts:  # fmt: skip
+    """[*, k] -> [*], with an axis also the indices
+
+    FLOPs: k - 1 comparisons per output; with a second tensor in place of an axis 1 per output.
+    """
+    values = out if isinstance(out, Tensor) else out[0]
+    two = isinstance(dim, Tensor) or other is not None
+    return Facts(flops=values.elements if two else input.elements - values.elements)
+
+
+@rule("amax", "amin", shape=_kept)
+def amax(out: Tensor, input: Tensor, dim: Axes | None = None, keepdim: bool = False) -> Facts:
+    """[*, k] -> [*]
+
+    FLOPs: k - 1 comparisons per output.
+    """
+    return Facts(flops=input.elements - out.elements)
+
+
+def _index_shape(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    return Tensor(reduced(input.shape, dim, keepdim=keepdim), "int64")
+
+
+@rule("argmax", "argmin", shape=_index_shape)
+def argmax(out: Tensor, input: Tensor, dim: int | None = None, keepdim: bool = False) -> Facts:
+    """[*, k] -> [*], int64
+
+    FLOPs: k - 1 comparisons per output.
+    """
+    return Facts(flops=input.elements - out.elements)
+
+
+def _truth_shape(input: Tensor, dim: Axes | None = None, keepdim: bool = False) -> Tensor:
+    return Tensor(reduced(input.shape, dim, keepdim=keepdim), "uint8" if input.dtype == "uint8" else "bool")
+
+
+@rule("all", "any", "count_nonzero", "median", "nanmedian", "mode", "kthvalue", "aminmax", "unique", "nonzero", "equal")
+def scan(out: Tensor | tuple[Tensor, ...], input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401
+    """[*, k] -> [*]
+
+    FLOPs: 1 per input element, one pass over it.
+    """
+    return Facts(flops=input.elements)
+
+
+@rule("var", "std", "var_mean", "std_mean")
+def spread(out: Tensor | tuple[Tensor, ...], input: Tensor, dim: Axes | bool | None = None, unbiased: bool = True,
+           keepdim: bool = False, correction: float = 1) -> Facts:  # fmt: skip
+    """[*, k] -> [*]
+
+    FLOPs: 4k per output: k for the mean, then k differences, k squares, k - 1 sums and a division. The root is not counted.
+    """
+    return Facts(flops=4 * input.elements)
+
+
+def _norm_shape(input: Tensor, p: Any = "fro", dim: Axes | None = None, keepdim: bool = False, dtype: object = None) -> Tensor:
+    return Tensor(reduced(input.shape, dim, keepdim=keepdim), named(dtype) if dtype else input.dtype)
+
+
+@rule("norm", shape=_norm_shape)
+def norm(out: Tensor, input: Tensor, p: Any = "fro", dim: Axes | None = None, keepdim: bool = False,
+         dtype: object = None) -> Facts:  # fmt: skip
+    """[*, k] -> [*]
+
+    FLOPs: 2k per output: k powers, k - 1 sums and a root.
+    """
+    return Facts(flops=2 * input.elements)
+
+
+def _vector_norm_shape(x: Tensor, ord: float = 2, dim: Axes | None = None, keepdim: bool = False,
+                       dtype: object = None) -> Tensor:  # fmt: skip
+    return _norm_shape(x, ord, dim, keepdim, dtype)
+
+
+@rule("linalg_vector_norm", "linalg_norm", shape=_vector_norm_shape)
+def vector_norm(out: Tensor, x: Tensor, ord: float = 2, dim: Axes | None = None, keepdim: bool = False,
+                dtype: object = None) -> Facts:  # fmt: skip
+    """[*, k] -> [*]
+
+    FLOPs: 2k per output: k powers, k - 1 sums and a root.
+    """
+    return Facts(flops=2 * x.elements)
+
+
+def _logsumexp_shape(input: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
+    return Tensor(reduced(input.shape, dim, keepdim=keepdim), floating(input.dtype))
+
+
+@rule("logsumexp", shape=_logsumexp_shape)
+def logsumexp(out: Tensor, input: Tensor, dim: Axes, keepdim: bool = False) -> Facts:
+    """[*, k] -> [*]
+
+    FLOPs: 4k per output: k - 1 comparisons, k differences, k exponentials, k - 1 sums, a logarithm and a sum.
+    """
+    return Facts(flops=4 * input.elements)
+
+
+def _running_shape(input: Tensor, dim: int, dtype: object = None) -> Tensor:
+    chosen(dim, len(input.shape))
+    wide = input.dtype if category(input.dtype) > 1 else "int64"
+    return Tensor(input.shape, named(dtype) if dtype else wide)
+
+
+@rule("cumsum", "cumprod", shape=_running_shape)
+def cumsum(out: Tensor, input: Tensor, dim: int, dtype: object = None) -> Facts:
+    """[*, k] -> [*, k]
+
+    FLOPs: k - 1 per row.
+    """
+    length = input.shape[dim] if input.shape else 1
+    return Facts(flops=input.elements - input.elements // max(1, length))
+
+
+@rule("sort", "argsort", "msort")
+def sort(out: Tensor | tuple[Tensor, ...], input: Tensor, dim: int = -1, descending: bool = False,
+         stable: bool | None = None) -> Facts:  # fmt: skip
+    """[*, k] -> [*, k], [*, k] int64
+
+    FLOPs: k x ceil(log2 k) comparisons per row, a merge sort's bound.
+    """
+    length = input.shape[dim] if input.shape else 1
+    return Facts(flops=input.elements * _log2(length))
+
+
+@rule("topk")
+def topk(out: tuple[Tensor, ...], input: Tensor, k: int, dim: int = -1, largest: bool = True,
+         sorted: bool = True) -> Facts:  # fmt: skip
+    """[*, m] -> [*, k], [*, k] int64
+
+    FLOPs: 1 + ceil(log2 k) comparisons per input element: each is held against a heap of the k best so far.
+    """
+    return Facts(flops=input.elements * (1 + _log2(k)))
+
+
+def _log2(count: int) -> int:
+    return math.ceil(math.log2(count)) if count > 1 else 0
