@@ -123,7 +123,7 @@ def _heads_shape(input: Tensor, heads: int) -> Tensor:
     return Tensor((n, heads, t, width // heads), input.dtype)
 
 
-@rule("heads", shape=_heads_shape)
+@rule("split_heads", shape=_heads_shape)
 def heads(out: Tensor, input: Tensor, heads: int) -> Facts:
     """[n, t, h*d] -> [n, h, t, d]
 

@@ -1,0 +1,126 @@
+"""The figures a spec carries: checks, which must hold, and claims, which are shown beside ours.
+
+Only compares; the numbers come from the Profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archprof.errors import Problem, SpecError, nearest
+from archprof.language.evaluate import Evaluator, Mistake, mistake
+from archprof.language.limits import DEFAULT, Limits
+
+if TYPE_CHECKING:
+    from archprof.language.expression import Expression
+    from archprof.records import Claim, Spec
+    from archprof.result import Profile
+
+MEASURES = {"params": "params", "macs": "macs", "flops": "flops", "activations": "activation_elements",
+            "connections": "connections", "buffers": "buffers"}  # fmt: skip
+"""What a check may ask of the network or of a step, by the column it comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A claim beside our figure; `ratio` is ours divided by the printed one."""
+
+    claim: Claim
+    computed: int
+
+    @property
+    def ratio(self) -> float:
+        """Ours divided by the printed figure."""
+        return self.computed / self.claim.printed
+
+
+def check(spec: Spec, profile: Profile) -> list[Problem]:
+    """Return the checks of `spec` that do not hold (E601), each saying what was found instead.
+
+    Raises SpecError where a check asks for something that is not there.
+    """
+    failed: list[Problem] = []
+    broken: list[Problem] = []
+    for expression in spec.checks:
+        figures = _Figures(spec, profile, DEFAULT)
+        try:
+            if not figures.truth(expression):
+                found = ", ".join(f"{name} is {value}" for name, value in figures.asked.items())
+                failed.append(expression.problem("E601", "this check does not hold", found))
+        except Mistake as problem:
+            broken.append(problem.problem)
+    if broken:
+        raise SpecError(broken)
+    return failed
+
+
+def compare_claims(profile: Profile) -> list[Comparison]:
+    """Return every claim of the profile's spec with our figure; raise SpecError for an unknown measure."""
+    unknown = [c for c in profile.claims if c.measure not in MEASURES]
+    if unknown:
+        known = f"measures: {', '.join(MEASURES)}"
+        raise SpecError([Problem("E202", c.span, f"there is no measure {c.measure!r}", known) for c in unknown])
+    return [Comparison(claim, profile.totals[MEASURES[claim.measure]]) for claim in profile.claims]
+
+
+class _Figures(Evaluator):
+    """Evaluates a check; `asked` remembers which figures it looked at."""
+
+    def __init__(self, spec: Spec, profile: Profile, limits: Limits) -> None:
+        super().__init__(limits)
+        self.spec, self.profile = spec, profile
+        self.asked: dict[str, Any] = {}
+
+    def lookup(self, at: Expression, name: str) -> Any:  # noqa: ANN401 - a figure or a param
+        if name in self.spec.params:
+            return self.spec.params[name]
+        if name not in MEASURES:
+            close = nearest(name, [*MEASURES, *self.spec.params])
+            label = f"did you mean {close!r}?" if close else f"a check knows {', '.join(MEASURES)}, out.shape, STEP.params"
+            raise mistake(at, "E202", f"there is nothing called {name!r} here", label)
+        return self.noted(name, self.profile.totals[MEASURES[name]])
+
+    def on_attribute(self, at: Expression) -> Any:  # noqa: ANN401 - a figure
+        path = self.path(at.parts[0])
+        if at.value == "shape":
+            return self.noted(f"{path}.shape", list(self.shape(at, path)))
+        if at.value not in MEASURES:
+            known = ["shape", *MEASURES]
+            close = nearest(at.value, known)
+            raise mistake(at, "E206", f"a step has no {at.value!r}", f"did you mean {close!r}?" if close else "")
+        ops = self.ops(at, path)
+        return self.noted(f"{path}.{at.value}", self.profile.total(MEASURES[at.value], ops))
+
+    def path(self, at: Expression) -> str:
+        if at.kind == "attribute":
+            return f"{self.path(at.parts[0])}.{at.value}"
+        if at.kind == "index":
+            return ".".join([self.path(at.parts[0]), *(str(self.whole(part)) for part in at.parts[1:])])
+        if at.kind != "name":
+            raise mistake(at, "E206", "a step's name was expected here")
+        return self.spelled(at)
+
+    def ops(self, at: Expression, path: str) -> Sequence[int]:
+        found = [i for i, op in enumerate(self.profile.graph.ops) if f"{op.path}.".startswith(f"{path}.")]
+        if not found:
+            close = nearest(path, {op.path.split(".")[0] for op in self.profile.graph.ops})
+            raise mistake(at, "E202", f"there is no step {path!r}", f"did you mean {close!r}?" if close else "")
+        return found
+
+    def shape(self, at: Expression, path: str) -> tuple[int, ...]:
+        graph = self.profile.graph
+        if path == "out" and len(graph.outputs) == 1:
+            name, number = next(iter(graph.outputs.values()))
+        elif path in graph.outputs:
+            name, number = graph.outputs[path]
+        elif path in graph.network and graph[path].kind == "input":
+            name, number = path, 0
+        else:
+            name, number = graph.ops[self.ops(at, path)[-1]].name, 0
+        return graph[name].outputs[number].shape[1:]
+
+    def noted(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a figure
+        self.asked[name] = value
+        return value

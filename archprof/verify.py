@@ -1,0 +1,122 @@
+"""Is a spec the very network somebody else has written? Same state-dict keys, and same outputs with the weights copied.
+
+Every parameter and running statistic is randomised first: a head of zeros would make any two networks equal.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from archprof.build import build
+from archprof.errors import UserError, nearest
+from archprof.meta import DTYPES
+from archprof.records import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """The comparison of a spec with another implementation of the same network.
+
+    `missing` and `extra` are state-dict keys the spec lacks or has on top, `unequal` those of another shape.
+    `difference` is the largest absolute difference of the outputs (None where the keys do not match, so none was made).
+    """
+
+    name: str
+    reference: str
+    keys: int
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    unequal: tuple[str, ...] = ()
+    difference: float | None = None
+    shapes: tuple[tuple[int, ...], ...] = ()
+    tolerance: float = field(default=1e-5)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether keys and shapes agree and the outputs differ by no more than the tolerance."""
+        return self.difference is not None and self.difference <= self.tolerance
+
+
+def twin(spec: Spec, reference: str, *, tolerance: float = 1e-5, seed: int = 0) -> Twin:
+    """Compare `spec` with `torchvision:NAME` by weights and outputs on random inputs, on the CPU.
+
+    Raises UserError where there is no such network or torchvision is not installed.
+    """
+    other = reference_module(reference, spec)
+    ours = build(spec, "cpu").eval()
+    other.eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        randomise(other)
+        inputs = [random_input(spec, name) for name, _ in spec.inputs]
+    mine, theirs = ours.state_dict(), other.state_dict()
+    missing = tuple(key for key in theirs if key not in mine)
+    extra = tuple(key for key in mine if key not in theirs)
+    unequal = tuple(key for key in mine if key in theirs and mine[key].shape != theirs[key].shape)
+    found = Twin(spec.name, reference, len(theirs), missing, extra, unequal, tolerance=tolerance)
+    if missing or extra or unequal:
+        return found
+    ours.load_state_dict(copy.deepcopy(theirs))
+    with torch.no_grad():
+        a, b = outputs(ours(*inputs)), outputs(other(*inputs))
+    shapes = tuple(tuple(t.shape) for t in a)
+    if shapes != tuple(tuple(t.shape) for t in b):
+        return found
+    difference = max(float((x - y).abs().max()) for x, y in zip(a, b, strict=True))
+    return Twin(spec.name, reference, len(theirs), difference=difference, shapes=shapes, tolerance=tolerance)
+
+
+def randomise(module: nn.Module) -> None:
+    """Fill every parameter and running statistic with values that tell them apart; variances stay positive."""
+    with torch.no_grad():
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if not tensor.is_floating_point():
+                continue
+            if name.endswith("running_var"):
+                tensor.uniform_(0.5, 1.5)
+            elif tensor.dim() > 1:
+                nn.init.normal_(tensor, std=(2 / max(1, tensor[0].numel())) ** 0.5)
+            else:
+                tensor.uniform_(0.5, 1.0) if name.endswith("weight") else tensor.uniform_(-0.2, 0.2)
+
+
+def random_input(spec: Spec, name: str) -> torch.Tensor:
+    """Return random values for one input: normal, or whole numbers below the input's bound."""
+    tensor = dict(spec.inputs)[name]
+    dtype = DTYPES[tensor.dtype]
+    if dtype.is_floating_point:
+        return torch.randn(tensor.shape, dtype=dtype)
+    return torch.randint(0, spec.bounds.get(name, 2), tensor.shape, dtype=dtype)
+
+
+def reference_module(reference: str, spec: Spec) -> nn.Module:
+    """Return the network that `torchvision:NAME` means, without weights, with as many classes as the spec has."""
+    scheme, _, name = reference.rpartition(":")
+    if scheme not in {"", "torchvision"}:
+        raise UserError(f"cannot compare with {reference!r}: write torchvision:NAME")
+    try:
+        from torchvision import models  # noqa: PLC0415 - optional, and slow to import
+    except ImportError:
+        raise UserError("torchvision is not installed: pip install 'archprof[vision]'") from None
+    if name not in models.list_models():
+        close = nearest(name, models.list_models())
+        guess = f"; did you mean {close!r}?" if close else ""
+        raise UserError(f"torchvision has no model {name!r}{guess}")
+    options: dict[str, Any] = {"weights": None}
+    if name in {"googlenet", "inception_v3"}:
+        options |= {"init_weights": False, "aux_logits": any("aux" in output for output, _ in spec.outputs)}
+    return models.get_model(name, **options)
+
+
+def outputs(result: Any) -> list[torch.Tensor]:  # noqa: ANN401 - whatever a model returns
+    """Return the tensors of a model's result, in order."""
+    if isinstance(result, torch.Tensor):
+        return [result]
+    items = result.values() if isinstance(result, Mapping) else result
+    return [tensor for item in items if item is not None for tensor in outputs(item)]
