@@ -59,7 +59,7 @@ class Rule:
     def output(self, arguments: Mapping[str, Any]) -> Shapes | None:
         """Return the output's shape, in the structure torch returns; None where torch has to be asked.
 
-        That is so without a shape rule, and for arguments that do not fit each other (torch's own error is the better one).
+        That is so without a shape rule, and for arguments that do not fit each other: torch's own error is better.
         """
         if self.shape is None:
             return None

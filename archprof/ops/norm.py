@@ -15,9 +15,9 @@ STATISTICS = 4
 """FLOPs per element of mean and variance: a sum; a difference, a square and a sum."""
 
 
-def _batch_norm_shape(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
-                      bias: Tensor | None = None, training: bool = False, momentum: float | None = 0.1,
-                      eps: float = 1e-5) -> Tensor:  # fmt: skip
+def _batch_norm_shape(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
+                      weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
+                      momentum: float | None = 0.1, eps: float = 1e-5) -> Tensor:  # fmt: skip
     per_map = [tensor for tensor in (running_mean, running_var, weight, bias) if tensor]
     fit(all(tensor.shape == (input.shape[1],) for tensor in per_map), "the input has the wrong number of channels")
     return input
@@ -86,7 +86,12 @@ def _normalised(out: Tensor, weight: Tensor | None, bias: Tensor | None) -> Fact
     return Facts(flops=(STATISTICS + 2 + (weight is not None) + (bias is not None)) * out.elements)
 
 
-@rule("rms_norm", shape=lambda input, normalized_shape, weight=None, eps=None: _layer_norm_shape(input, normalized_shape, weight))
+def _rms_norm_shape(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None,
+                    eps: float | None = None) -> Tensor:  # fmt: skip
+    return _layer_norm_shape(input, normalized_shape, weight)
+
+
+@rule("rms_norm", shape=_rms_norm_shape)
 def rms_norm(out: Tensor, input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None,
              eps: float | None = None) -> Facts:  # fmt: skip
     """[*, f] -> [*, f]
@@ -101,7 +106,7 @@ def local_response_norm(out: Tensor, input: Tensor, size: int, alpha: float = 1e
                         k: float = 1.0) -> Facts:  # fmt: skip
     """[n, c, *x] -> [n, c, *x]
 
-    FLOPs: size + 4 per element: a square, size - 1 sums over the neighbouring maps, a scale, a shift, a power, a division.
+    FLOPs: size + 4 per element: a square, size - 1 sums over neighbouring maps, a scale, a shift, a power, a division.
     """
     return Facts(flops=(size + 4) * out.elements)
 
