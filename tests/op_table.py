@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import nn
+from torchvision import ops
 
 from archprof.records import Tensor
 
@@ -183,7 +184,8 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ),
     *each("__floordiv__ __rfloordiv__ __rpow__ __rmod__ __rdiv__", 0, 6, X, 2, owner=torch.Tensor),
     *each(
-        "__and__ __or__ __xor__ bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift "
+        "__and__ __or__ __xor__ __iand__ __ior__ __ixor__ __ilshift__ "
+        "__irshift__ bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift "
         "__lshift__ __rshift__",
         0,
         6,
@@ -335,6 +337,15 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("index_add", lambda: X.index_add(0, PICK, Y), 0, 6),
     ("scatter_reduce", lambda: X.scatter_reduce(1, INDEX, Y, "sum"), 0, 6),
     ("index_reduce", lambda: X.index_reduce(0, PICK, Y, "mean"), 0, 6),
+    # --- torchvision: 64 positions x 4*9*6; 2*64*4*9*6, 7 x 64*36 samples, 2 x 18*64 offsets, 384 biases
+    (
+        "deform_conv2d",
+        lambda: ops.deform_conv2d(meta(1, 4, 8, 8), meta(1, 18, 8, 8), meta(6, 4, 3, 3), padding=1),
+        13824,
+        46464,
+    ),
+    ("roi_align", lambda: ops.roi_align(meta(1, 4, 8, 8), meta(3, 5), 2, sampling_ratio=3), 0, 3456),  # 48 x 9 x 8
+    ("nms", lambda: ops.nms(torch.rand(5, 4), torch.rand(5), 0.5), 0, 120),  # 10 pairs
     ("index_put", lambda: X.index_put((INDEX,), V3, accumulate=True), 0, 3),
 ]
 

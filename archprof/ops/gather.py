@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archprof.ops import rule, tensors
-from archprof.ops.shapes import broadcast, chosen, fit, same
+from archprof.ops.shapes import broadcast, category, chosen, fit, same
 from archprof.records import ITEM_BYTES, Facts, Tensor
 
 
@@ -100,9 +100,15 @@ def _picked(out: Tensor, *indices: Tensor) -> Facts:
 def _embedding_shape(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
                      norm_type: float = 2.0, scale_grad_by_freq: bool = False,
                      sparse: bool = False) -> Tensor:  # fmt: skip
-    fit(len(weight.shape) == 2, "the table is no matrix")
-    fit(input.dtype in {"int64", "int32"}, "the indices are no integers")
-    return Tensor((*input.shape, weight.shape[1]), weight.dtype)
+    indices, table = _table(input, weight)
+    fit(len(table.shape) == 2, "the table is no matrix")
+    fit(indices.dtype in {"int64", "int32"}, "the indices are no integers")
+    return Tensor((*indices.shape, table.shape[1]), table.dtype)
+
+
+def _table(input: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return indices and table: torch.embedding takes them the other way round than torch.nn.functional.embedding."""
+    return (input, weight) if category(weight.dtype) > 1 else (weight, input)
 
 
 @rule("embedding", shape=_embedding_shape)
@@ -113,7 +119,7 @@ def embedding(out: Tensor, input: Tensor, weight: Tensor, padding_idx: int | Non
 
     FLOPs: 0. It reads the rows it gathers and the indices, not the table.
     """
-    return _picked(out, input)
+    return _picked(out, _table(input, weight)[0])
 
 
 def _bag_shape(input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,

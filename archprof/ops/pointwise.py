@@ -102,7 +102,8 @@ def add(out: Tensor, input: Operand, other: Operand, alpha: float = 1) -> Facts:
 
 @rule(
     "mul", "multiply", "maximum", "minimum", "fmax", "fmin", "remainder", "fmod", "rmod", "bitwise_and", "bitwise_or",
-    "bitwise_xor", "and", "or", "xor", "bitwise_left_shift", "bitwise_right_shift", "lshift", "rshift",
+    "bitwise_xor", "and", "or", "xor", "iand", "ior",
+    "ixor", "ilshift", "irshift", "bitwise_left_shift", "bitwise_right_shift", "lshift", "rshift",
     "floor_divide", "floordiv", "rfloordiv",
     shape=binary_shape,
 )  # fmt: skip

@@ -21,6 +21,10 @@ def _interpolate_shape(input: Tensor, size: Axes | None = None, scale_factor: Sc
                        align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
                        antialias: bool = False) -> Tensor:  # fmt: skip
     old = input.shape[2:]
+    fit(
+        {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(mode, len(old)) == len(old),
+        f"{mode} in other axes",
+    )
     if size is not None:
         return Tensor(input.shape[:2] + axes(size, len(old)), input.dtype)
     factors = scale_factor if isinstance(scale_factor, Sequence) else [scale_factor] * len(old)

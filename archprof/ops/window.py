@@ -31,6 +31,7 @@ def slid(size: tuple[int, ...], window: Window, *, ceil: bool = False) -> tuple[
     result = []
     parts = zip(size, window.kernel, window.stride, window.padding, window.dilation, strict=True)
     for length, kernel, stride, (before, after), dilation in parts:
+        fit(stride > 0, "a stride of 0")
         room = length + before + after - dilation * (kernel - 1) - 1
         steps = -(-room // stride) if ceil else room // stride
         if ceil and steps * stride >= length + before:
