@@ -39,7 +39,8 @@ def test_own_functions_cost_what_the_table_says(
 
 
 def test_every_kind_has_a_row() -> None:
-    assert set(RULES) == {row[0] for row in ROWS} | {row[0] for row in OWN}
+    ours = {kind for kind, rule in RULES.items() if rule.function.__module__.startswith("archprof.ops.")}
+    assert ours == {row[0] for row in ROWS} | {row[0] for row in OWN}
 
 
 @pytest.mark.parametrize("kind", sorted(RULES))
