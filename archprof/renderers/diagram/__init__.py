@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from archprof import units
 from archprof.errors import UserError
+from archprof.graph import INPUT
 from archprof.renderers.diagram.alt import accessible, prose
 from archprof.renderers.diagram.cut import cut, fits
 from archprof.renderers.diagram.dot import write
@@ -66,16 +67,15 @@ def diagram(  # noqa: PLR0913 - the options of `archprof draw`, one to one
         heading.append(f"{chosen.refused} groups kept closed, to fit a page")
     elif not fits(sketch):
         heading.append("larger than a page")
-    return write(graph, sketch, measured, heading, direction, note if legend else None)
+    shown = note if legend else None
+    return write(graph, sketch, measured, heading=heading, direction=direction, note=shown)
 
 
 def description(graph: Graph, metric: str = "macs") -> str:
     """Return in prose what the diagram of `graph` shows: its stages in order, and its five costliest boxes."""
-    root = compress(grow(_boxes(graph)))
     folded = Sketcher(graph, _tree(graph, "exact")).sketch(frozenset()).root
     stages = [_stage(part) for part in folded.children if not (isinstance(part, Piece) and is_input(part))]
-    found = [box for box in _boxes(graph) if box.ops[0].name not in {op.name for op in graph.inputs}]
-    assert isinstance(root, Group)
+    found = [box for box in _boxes(graph) if box.ops[0].kind != INPUT]
     return prose(graph, found, stages, metric)
 
 

@@ -34,13 +34,13 @@ class Cut:
 
 @dataclass(frozen=True)
 class _Place:
-    """A group that can be drawn: how deep it is, the paths it goes by, its parent, and what it has in common."""
+    """A group that can be drawn: how deep it is, the paths it goes by, its parent, and what it looks like."""
 
     group: Group
     level: int
     aliases: tuple[str, ...]
     parent: str
-    likeness: object
+    look: object
 
 
 def cut(
@@ -48,8 +48,9 @@ def cut(
 ) -> Cut:
     """Return the groups to open.
 
-    Without `depth` the class with the costliest group opens first, as long as the budgets hold and the text stays
-    legible on a page. With it, level by level down to `depth` and no deeper, as far as the budgets go. Groups that match `expand` open, with all around them, whatever the budgets say;
+    Without `depth` the costliest look opens first, as long as the budgets hold and the text stays legible on a page.
+    With it, level by level down to `depth` and no deeper, as far as the budgets go. Groups that match `expand` open,
+    with all around them, whatever the budgets say;
     those that match `collapse` never do.
     """
     places = {place.group.path: place for place in _places(sketcher.root, 1, "")}
@@ -62,27 +63,23 @@ def cut(
     shares = {path: costs.of(sketcher.names(place.group)).share for path, place in places.items()}
     refused: set[object] = set()
     while True:
-        classes: dict[object, list[str]] = {}
-        for path, place in places.items():
-            reachable = place.parent in opened or not place.parent
-            if path not in opened | shut and reachable and (depth is None or place.level <= depth):
-                classes.setdefault((place.level, place.likeness), []).append(path)
-        ready = [key for key in classes if key not in refused]
+        closed = [
+            place
+            for path, place in places.items()
+            if path not in opened | shut and (depth is None or place.level <= depth)
+            and (place.parent in opened or not place.parent)
+        ]  # fmt: skip
+        ready = [place for place in closed if place.look not in refused]
         if not ready:
-            return Cut(frozenset(opened), sum(map(len, classes.values())) if depth is not None else 0)
-        order = {path: number for number, path in enumerate(places)}
-
-        def urgency(key: object, classes: dict[object, list[str]] = classes) -> tuple[float, ...]:
-            members = classes[key]
-            level = places[members[0]].level if depth is not None else 0
-            return level, -max(shares[path] for path in members), order[members[0]]
-
-        best = min(ready, key=urgency)
-        sketch = sketcher.sketch(opened | set(classes[best]))
+            return Cut(frozenset(opened), len(closed) if depth is not None else 0)
+        nearest = min(place.level for place in ready) if depth is not None else 0
+        best = max((p for p in ready if depth is None or p.level == nearest), key=lambda p: shares[p.group.path])
+        trial = opened | {place.group.path for place in closed if place.look == best.look}
+        sketch = sketcher.sketch(trial)
         if fits(sketch) and (depth is not None or printed(sketch) >= LEGIBLE):
-            opened.update(classes[best])
+            opened = trial
         else:
-            refused.add(best)
+            refused.add(best.look)
 
 
 def fits(sketch: Sketch) -> bool:
@@ -99,7 +96,7 @@ def _places(node: Group | Run | Box, level: int, around: str) -> list[_Place]:
     for child in node.children:
         for group in child.copies[0] if isinstance(child, Run) else (child,):
             if isinstance(group, Group):
-                found.append(_Place(group, level, _aliases(group.path, around), node.path, _likeness(group)))
+                found.append(_Place(group, level, _aliases(group.path, around), node.path, (level, _likeness(group))))
                 found.extend(_places(group, level + 1, group.path))
     return found
 

@@ -16,7 +16,7 @@ from archprof.renderers.diagram import style
 from archprof.renderers.diagram.fuse import CONCATS, FOLLOWERS, JOINS, Box
 from archprof.renderers.diagram.labels import box_text, join_text, shape_text, span_text
 from archprof.renderers.diagram.measure import percent
-from archprof.renderers.diagram.sketch import Frame, Piece, Sketch, Wire, is_input
+from archprof.renderers.diagram.sketch import Frame, Piece, Sketch, Wire, is_input, pieces
 from archprof.renderers.diagram.tree import Run
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from archprof.renderers.diagram.measure import Amount, Costs
 
 
-def write(graph: Graph, sketch: Sketch, costs: Costs, heading: Sequence[str], direction: str, note: str | None) -> str:
+def write(  # noqa: PLR0913 - what is drawn, and how
+    graph: Graph, sketch: Sketch, costs: Costs, *, heading: Sequence[str], direction: str, note: str | None
+) -> str:
     """Return the DOT text of a sketch; `heading` are the lines above it, and a `note` of None leaves the legend out."""
     return _Writer(graph, sketch, costs).write(heading, direction, note)
 
@@ -34,7 +36,7 @@ def write(graph: Graph, sketch: Sketch, costs: Costs, heading: Sequence[str], di
 def markup(text: str) -> str:
     r"""Return `text` so that it stays text inside an HTML-like label.
 
-    A backslash becomes an entity with a word joiner behind it: Graphviz would expand `\N` and `\G` even here.
+    Backslashes are doubled, since Graphviz expands `\N` and `\G` even here.
 
     >>> markup("<b>&amp;")
     '&lt;b&gt;&amp;amp;'
@@ -69,17 +71,17 @@ class _Writer:
         self.main = {number: list(filter(sketch.is_main, wires)) for number, wires in self.out.items()}
 
     def write(self, heading: Sequence[str], direction: str, note: str | None) -> str:
-        title = "<BR/>".join(
-            f"<B>{markup(line)}</B>" if not number else _small(line)
-            for number, line in enumerate(heading)
-        )
-        attributes = {**style.GRAPH, "rankdir": direction, "label": f"<{title}>"}
+        lines = [f"<B>{markup(heading[0])}</B>", *map(_small, heading[1:])]
+        rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
+        title = f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE>>'
+        attributes = {**style.GRAPH, "rankdir": direction, "label": title}
         dot = graphviz.Digraph("archprof", graph_attr=attributes, node_attr=style.NODE, edge_attr=style.EDGE)
         self._children(dot, self.sketch.root)
         self._wires(dot)
         self._outputs(dot)
         if note is not None:
-            dot.node(_unique("legend", self.taken), self._legend(note), shape="plaintext", style="", margin="0", **{"class": "legend"})  # fmt: skip  # noqa: E501
+            look = {"shape": "plaintext", "style": "", "margin": "0", "class": "legend"}
+            dot.node(_unique("legend", self.taken), self._legend(note), **look)
         return dot.source
 
     def _children(self, dot: graphviz.Digraph, frame: Frame) -> None:
@@ -93,29 +95,40 @@ class _Writer:
         self.clusters += 1
         amount = self.costs.of(frame.names)
         repeats = frame.copies > 1
-        badge = f' <FONT COLOR="{style.REPEAT}"><B>×{frame.copies}</B></FONT>' if repeats else ""
-        together = "together " if repeats else ""
-        said = "?" if amount.unknown and self.costs.metric.needs_facts else percent(amount.share) if amount.value else ""
-        numbers = _small(f"  {together}{said}") if said else ""
+        together = "  together " if repeats else "  "
+        said = together + (percent(amount.share) if amount.value else "")
+        if amount.unknown and self.costs.metric.needs_facts:
+            said += f"  {amount.unknown} ?"
+        name, badge = span_text(frame.paths, frame.within), f"×{frame.copies}" if repeats else ""
+        room = "&#160;" * (0 if self._has_neighbours(frame) else min(40, round(1.5 * len(name + badge + said))))
+        badge = f' <FONT COLOR="{style.REPEAT}"><B>{badge}</B></FONT>' if badge else ""
         attributes = {
-            "label": f"<<B>{markup(span_text(frame.paths, frame.within))}</B>{badge}{numbers}>",
+            "label": f"<<B>{markup(name)}</B>{badge}{_small(said)}{room}>",
             "fontsize": str(style.SIZE), "fontcolor": style.INK, "labeljust": "l", "style": "rounded,filled",
             "fillcolor": style.FRAME_FILLS[min(frame.level, len(style.FRAME_FILLS) - 1)],
             "color": style.REPEAT if repeats else "#a6a6a6", "penwidth": "1.8" if repeats else "0.7", "margin": "5",
             "tooltip": plain(self._tooltip(frame.paths, frame.copies, amount)),
-            "class": style.css_class("run" if isinstance(frame.node, Run) else "group", f"cost-{style.level(amount.share)}"),
+            "class": style.css_class("run" if isinstance(frame.node, Run) else "group", _cost(amount)),
         }  # fmt: skip
         with dot.subgraph(name=f"cluster_{self.clusters}") as inner:
             inner.attr(**attributes)
             self._children(inner, frame)
+
+    def _has_neighbours(self, frame: Frame) -> bool:
+        """Tell whether something stands beside a frame; if nothing does, room right of its name keeps wires off it."""
+        ranks, mine = self.sketch.ranks, set(map(id, pieces(frame)))
+        taken = {ranks[number] for number, piece in enumerate(self.sketch.pieces) if id(piece) in mine}
+        beside = (ranks[number] for number, piece in enumerate(self.sketch.pieces) if id(piece) not in mine)
+        return not taken.isdisjoint(beside)
 
     def _piece(self, dot: graphviz.Digraph, piece: Piece) -> None:
         number = self.place[id(piece)]
         name, node = self.names[number], piece.node
         if is_input(piece):
             tensor = node.ops[0].outputs[0]  # type: ignore[union-attr]
-            words = f"{span_text(piece.paths, '')}  {shape_text(tensor)}"
-            dot.node(name, plain(words), shape="plaintext", style="", tooltip=plain(words), **{"class": "input"})
+            words = plain(f"{span_text(piece.paths, '')}  {shape_text(tensor)}")
+            look = {"shape": "plaintext", "style": "", "class": "input", "ordering": "out"}
+            dot.node(name, words, tooltip=words, **look)
             return
         amount = self.costs.of(piece.names)
         kind = node.spoken[0].kind if isinstance(node, Box) else "group"
@@ -123,8 +136,8 @@ class _Writer:
             "fillcolor": style.fill(amount.share),
             "fontcolor": style.ink(amount.share),
             "tooltip": plain(self._tooltip(piece.paths, piece.copies, amount, node)),
-            "class": style.css_class("op" if isinstance(node, Box) else "collapsed", kind, f"cost-{style.level(amount.share)}"),
-        }  # fmt: skip
+            "class": style.css_class("op" if isinstance(node, Box) else "collapsed", kind, _cost(amount)),
+        }
         if len(self.out.get(number, ())) > 1:
             attributes["ordering"] = "out"
         if piece.copies > 1:
@@ -141,7 +154,7 @@ class _Writer:
                 attributes |= {"width": "0.6", "height": "0.22", "margin": "0.06,0.01"}
             label = self._box_label(node, piece, amount)
         else:
-            attributes |= {"peripheries": "2", "margin": "0.1,0"}
+            attributes |= {"peripheries": "2", "margin": "0.1,0.015"}
             label = self._group_label(piece, amount)
         dot.node(name, f"<{label}>", **attributes)
 
@@ -188,7 +201,7 @@ class _Writer:
     def _weight(self, wire: Wire) -> int:
         """Return how straight a wire is to be: the one way on most, the branches of a fan alike, what skips least."""
         if not self.sketch.is_main(wire):
-            return 1
+            return 2 if len(self.out[wire.source]) > 1 else 1  # a short branch begins beside the long one
         return 12 if len(self.main[wire.source]) == 1 else 2
 
     def _new_shape(self, piece: Piece) -> str:
@@ -217,8 +230,9 @@ class _Writer:
         metric = self.costs.metric
         lines = (f"share of {metric.name}: {metric.meaning}", *note.splitlines())
         cells = "".join(
-            f'<TD BORDER="1" COLOR="#4d4d4d" BGCOLOR="{colour}" WIDTH="34"><FONT COLOR="{colour_of_text}">{markup(words)}</FONT></TD>'
-            for (_, colour), words, colour_of_text in style.bins()
+            f'<TD BORDER="1" COLOR="#4d4d4d" BGCOLOR="{colour}" WIDTH="34"><FONT COLOR="{ink}">'
+            f"{markup(words)}</FONT></TD>"
+            for (_, colour), words, ink in style.bins()
         )
         texts = "".join(f'<TR><TD ALIGN="LEFT">{markup(line)}</TD></TR>' for line in lines if line)
         return (
@@ -226,6 +240,10 @@ class _Writer:
             f'<TR><TD ALIGN="LEFT"><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2"><TR>{cells}</TR>'
             f"</TABLE></TD></TR>{texts}</TABLE></FONT>>"
         )
+
+
+def _cost(amount: Amount) -> str:
+    return f"cost-{style.level(amount.share)}"
 
 
 def _small(text: str) -> str:
@@ -239,7 +257,7 @@ def _concatenates(piece: Piece) -> bool:
 def _join_look(text: str) -> dict[str, str]:
     """Return the shape of a sign; its size is fixed, since Graphviz makes a trapezium twice as high as its text."""
     if len(text) == 1:
-        return {"shape": "circle", "style": "filled", "width": "0.24", "height": "0.24", "margin": "0", "fixedsize": "true"}
+        return {"shape": "circle", "style": "filled", "width": "0.24", "height": "0.24", "fixedsize": "true"}
     width = f"{0.7 + 0.1 * len(text):.2f}"
     return {"shape": "invtrapezium", "style": "filled", "width": width, "height": "0.27", "fixedsize": "true"}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from archprof.graph import INPUT
 from archprof.records import Unknown
 from archprof.renderers.diagram.fuse import Box
 from archprof.renderers.diagram.tree import Group, Node, Run, boxes, ops
@@ -24,20 +23,22 @@ LONGEST_PERIOD = 4
 Slot: TypeAlias = tuple[int, int]
 """A consumer's number within its copy and the position of the input, or a producer's and the number of the output."""
 
+Source: TypeAlias = tuple[int, int] | tuple[str, int]
+"""An output of an op, which goes by its number within the copy before, or by its name where it is outside the run."""
+
 
 def fold_repeats(graph: Graph, root: Group) -> Group:
     """Return the tree with every run of exact repeats among siblings turned into a Run, at every level."""
-    left = frozenset(name for name, _ in graph.outputs.values())
 
     def fold(group: Group) -> Group:
-        children = [fold(child) if isinstance(child, Group) else child for child in group.children]
-        kinds: dict[object, int] = {}
-        classes = [kinds.setdefault(_content(graph, child), len(kinds)) for child in children]
+        siblings = _Siblings(
+            graph, tuple(fold(child) if isinstance(child, Group) else child for child in group.children)
+        )
         folded: list[Node] = []
         start = 0
-        while start < len(children):
-            run = _longest_run(graph, children, classes, start, left)
-            folded.append(run or children[start])
+        while start < len(siblings.nodes):
+            run = siblings.longest_run(start)
+            folded.append(run or siblings.nodes[start])
             start += sum(map(len, run.copies)) if run else 1
         return Group(group.path, tuple(folded))
 
@@ -56,59 +57,56 @@ class _Copy:
     leaves: bool
 
     @property
-    def pattern(self) -> tuple[tuple[Slot, int], ...]:
-        """Which of its readings are of one tensor, the tensors numbered as they come."""
+    def inside(self) -> object:
+        """What equal copies have in common: inner wires, what is read of them, and which readings are of one tensor."""
         numbers: dict[tuple[str, int], int] = {}
-        return tuple((slot, numbers.setdefault(source, len(numbers))) for slot, source in sorted(self.reads.items()))
+        pattern = [(slot, numbers.setdefault(source, len(numbers))) for slot, source in sorted(self.reads.items())]
+        return self.inner, self.exports, pattern
 
 
-def _longest_run(
-    graph: Graph, children: Sequence[Node], classes: Sequence[int], start: int, left: frozenset[str]
-) -> Run | None:
-    """Return the run beginning at `start` that covers most siblings, of the shortest period among those."""
-    best: Run | None = None
-    for period in range(1, LONGEST_PERIOD + 1):
-        run = _run(graph, children, classes, start, period, left)
-        if run and (best is None or len(run.copies) * period > sum(map(len, best.copies))):
-            best = run
-    return best
+class _Siblings:
+    """The children of one group, each with a number that says which of them have the same content."""
+
+    def __init__(self, graph: Graph, nodes: tuple[Node, ...]) -> None:
+        self.graph, self.nodes = graph, nodes
+        kinds: dict[object, int] = {}
+        self.classes = [kinds.setdefault(_content(graph, node), len(kinds)) for node in nodes]
+
+    def longest_run(self, start: int) -> Run | None:
+        """Return the run beginning at `start` that covers most siblings, of the shortest period among those."""
+        runs = (self.run(start, period) for period in range(1, LONGEST_PERIOD + 1))
+        return max(filter(None, runs), key=lambda run: sum(map(len, run.copies)), default=None)
+
+    def run(self, start: int, period: int) -> Run | None:
+        """Return the run of `period` siblings a copy beginning at `start`, or None where there are not two copies."""
+        model = self.classes[start : start + period]
+        seen: list[_Copy] = []
+        links: dict[Slot, Source] | None = None
+        place = start
+        while place + period <= len(self.nodes) and self.classes[place : place + period] == model:
+            copy = _copy(self.graph, self.nodes[place : place + period])
+            if seen:
+                found = _links(seen[-1], copy)
+                if found is None or found != (links or found) or copy.inside != seen[0].inside:
+                    break
+                links = found
+            seen.append(copy)
+            place += period
+        if links is None:
+            return None
+        copies = tuple(self.nodes[at : at + period] for at in range(start, place, period))
+        loops = ((source[0], source[1], *slot) for slot, source in sorted(links.items()) if isinstance(source[0], int))
+        return Run(copies, tuple(loops))
 
 
-def _run(
-    graph: Graph, children: Sequence[Node], classes: Sequence[int], start: int, period: int, left: frozenset[str]
-) -> Run | None:
-    """Return the run of `period` siblings a copy beginning at `start`, or None where there are not two copies."""
-    model = classes[start : start + period]
-    seen: list[_Copy] = []
-    ties: dict[Slot, object] = {}
-    place = start
-    while place + period <= len(children) and classes[place : place + period] == model:
-        copy = _copy(graph, children[place : place + period], left)
-        if seen:
-            links = _links(seen[-1], copy)
-            alike = (copy.inner, copy.exports, copy.pattern) == (seen[0].inner, seen[0].exports, seen[0].pattern)
-            if not alike or links is None or (ties and links != ties):
-                break
-            ties = links
-        elif any(op.kind == INPUT for op in ops(children[place : place + period])):
-            break
-        seen.append(copy)
-        place += period
-    if len(seen) < 2:  # noqa: PLR2004 - a run has a first and a next
-        return None
-    copies = tuple(tuple(children[at : at + period]) for at in range(start, place, period))
-    loops = tuple((*tie, *slot) for slot, tie in sorted(ties.items()) if isinstance(tie[0], int))  # type: ignore[index]
-    return Run(copies, loops)  # type: ignore[arg-type]
-
-
-def _links(before: _Copy, copy: _Copy) -> dict[Slot, object] | None:
+def _links(before: _Copy, copy: _Copy) -> dict[Slot, Source] | None:
     """Return where `copy` reads: an output of `before`, or what `before` reads at the same slot; None where neither.
 
     None too where somebody else reads `before`, or where `copy` reads nothing of it.
     """
     if before.leaves or not before.readers <= copy.ops.keys():
         return None
-    links: dict[Slot, object] = {}
+    links: dict[Slot, Source] = {}
     for slot, (producer, output) in copy.reads.items():
         if producer in before.ops:
             links[slot] = (before.ops[producer], output)
@@ -119,7 +117,7 @@ def _links(before: _Copy, copy: _Copy) -> dict[Slot, object] | None:
     return links if before.readers else None
 
 
-def _copy(graph: Graph, nodes: Sequence[Node], left: frozenset[str]) -> _Copy:
+def _copy(graph: Graph, nodes: Sequence[Node]) -> _Copy:
     """Return what the siblings `nodes`, taken together, show to the outside."""
     number = {op.name: place for place, op in enumerate(ops(nodes))}
     inner: set[tuple[Slot, Slot]] = set()
@@ -136,8 +134,8 @@ def _copy(graph: Graph, nodes: Sequence[Node], left: frozenset[str]) -> _Copy:
             if reader not in number:
                 readers.add(reader)
                 exports.add((place, output))
-    exports.update((number[name], output) for name, output in graph.outputs.values() if name in number)
-    return _Copy(number, frozenset(inner), reads, frozenset(exports), frozenset(readers), not left.isdisjoint(number))
+    left = {(number[name], output) for name, output in graph.outputs.values() if name in number}
+    return _Copy(number, frozenset(inner), reads, frozenset(exports | left), frozenset(readers), bool(left))
 
 
 def _content(graph: Graph, node: Node) -> object:

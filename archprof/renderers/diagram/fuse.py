@@ -16,19 +16,26 @@ if TYPE_CHECKING:
 
     from archprof.records import Op
 
-GLUE = frozenset(
-    "alias alias_copy contiguous clone detach to type type_as float half bfloat16 double cpu cuda identity requires_grad_ "
-    "size shape dim numel getattr eq _assert floordiv is_floating_point expand_as".split()
-)
+GLUE = frozenset({
+    "alias", "contiguous", "clone", "detach", "to", "type", "type_as", "float", "half", "bfloat16", "double",
+    "cpu", "cuda", "identity", "requires_grad_", "size", "shape", "dim", "numel", "getattr", "eq", "_assert",
+    "floordiv", "is_floating_point",
+})  # fmt: skip
 """Kinds that go without saying; they vanish in their neighbour's box where they are known to cost nothing."""
 
-NORMS = frozenset("batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize".split())
-ACTIVATIONS = frozenset(
-    "relu relu_ relu6 leaky_relu elu selu celu gelu silu mish sigmoid tanh hardtanh hardswish hardsigmoid prelu softplus "
-    "softsign logsigmoid softmax log_softmax rrelu glu squash".split()
-)
-RESHAPES = frozenset("flatten unflatten reshape view permute transpose squeeze unsqueeze movedim".split())
-FOLLOWERS = NORMS | ACTIVATIONS | RESHAPES | frozenset("dropout dropout1d dropout2d dropout3d alpha_dropout".split())
+NORMS = frozenset({
+    "batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm", "normalize",
+})  # fmt: skip
+ACTIVATIONS = frozenset({
+    "relu", "relu_", "relu6", "leaky_relu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid",
+    "logsigmoid", "tanh", "hardtanh", "hardswish", "hardsigmoid", "prelu", "softplus", "softsign", "softmax",
+    "log_softmax", "glu",
+})  # fmt: skip
+RESHAPES = frozenset({
+    "flatten", "unflatten", "reshape", "view", "permute", "transpose", "squeeze", "unsqueeze", "movedim",
+})  # fmt: skip
+DROPOUTS = frozenset(("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "stochastic_depth"))
+FOLLOWERS = NORMS | ACTIVATIONS | RESHAPES | DROPOUTS
 """Kinds that join the box of the one op they read."""
 
 JOINS: Mapping[str, str] = {"add": "+", "add_": "+", "iadd": "+", "sub": "\N{MINUS SIGN}", "mul": "×", "mul_": "×",
@@ -56,7 +63,7 @@ def single(graph: Graph) -> tuple[Box, ...]:
 
 
 def drop_glue(graph: Graph, boxes: tuple[Box, ...]) -> tuple[Box, ...]:
-    """Return the boxes with the ops that go without saying inside the box they read, or else the one that reads them."""
+    """Return the boxes with the ops that go without saying in the box they read, or else in the one reading them."""
 
     def host(box: Box, merged: _Merged) -> Box | None:
         op = box.ops[0]

@@ -59,8 +59,9 @@ def span_text(paths: tuple[str, str], within: str) -> str:
     first, last = (relative(path, within) for path in paths)
     if first == last:
         return shorten(first)
-    around, _, tail = last.rpartition(".")
-    return shorten(f"{first}…{tail if around and first.startswith(f'{around}.') else last}")
+    stem = first.rstrip("0123456789")
+    number = last.removeprefix(stem)
+    return shorten(f"{first}…{number if stem and number.isdigit() else last}")
 
 
 def shape_text(tensor: Tensor) -> str:

@@ -14,7 +14,7 @@ import sys
 from archprof.errors import DrawingError
 
 FORMATS = ("svg", "pdf", "png")
-MISSING = "there is no Graphviz to draw with: run `pip install pygraphviz`, or install Graphviz so that `dot` is on PATH"
+MISSING = "there is no Graphviz to draw with: `pip install pygraphviz`, or install Graphviz so that `dot` is on PATH"
 HURRY = ("-Gmclimit=0.1", "-Gnslimit=1", "-Gnslimit1=1", "-Gsplines=line")
 """Limits for a second try: they cost straightness, and keep a layout from taking minutes."""
 
@@ -36,7 +36,7 @@ def render(dot: str, format: str, timeout: float = 10.0) -> bytes:
     """Return the picture of a DOT text as `svg`, `pdf` or `png`.
 
     A layout that takes longer than `timeout` seconds is tried once more with limits and straight lines. Raises
-    DrawingError, whose one line says what to do, where there is no Graphviz, where it fails, and where it is late again.
+    DrawingError, whose one line says what to do, where there is no Graphviz, where it fails and where it is late again.
     """
     if format not in FORMATS:
         raise DrawingError(f"cannot draw {format!r}: a picture is {', '.join(FORMATS)}")
@@ -54,7 +54,7 @@ def render(dot: str, format: str, timeout: float = 10.0) -> bytes:
             said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
             raise DrawingError(f"Graphviz failed: {said[-1]}; try another format, or a smaller --depth")
         return done.stdout
-    raise DrawingError(f"Graphviz took longer than {timeout:g} s, twice: draw less with --depth 1, or --collapse a group")
+    raise DrawingError(f"Graphviz took longer than {timeout:g} s, twice: draw less, with --depth 1 or --collapse")
 
 
 def engine() -> list[str]:

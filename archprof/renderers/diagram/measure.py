@@ -33,7 +33,7 @@ METRICS: Mapping[str, Metric] = {
     "flops": Metric("FLOPs", "2 x MACs and the other arithmetic", lambda n: units.count(n, "FLOP"), needs_facts=True),
     "params": Metric("parameters", "each tensor once, buffers apart", lambda n: f"{units.count(n)} params"),
     "bytes": Metric("activation bytes", "outputs of the ops, views apart", units.size),
-    "elements": Metric("activations", "scalars of the ops' outputs, views apart", lambda n: f"{units.count(n)} elements"),
+    "elements": Metric("activations", "scalars of the ops' outputs, views apart", lambda n: f"{units.count(n)} el."),
 }
 
 

@@ -5,12 +5,12 @@ It knows the structure only: no colours, no labels, no Graphviz.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from archprof.graph import INPUT
 from archprof.renderers.diagram.fuse import Box
-from archprof.renderers.diagram.tree import Group, Node, Run, copy_numbers, ops, representatives
+from archprof.renderers.diagram.tree import Group, Node, Run, copy_numbers, ops, path_of, representatives
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Piece:
-    """A drawn node: a box, or a closed group, once or `copies` times; `names` are all the ops it stands for."""
+    """A drawn node: a box, or a closed group, once or `copies` times.
+
+    `names` are all the ops it stands for, `within` is the group it is drawn in, `paths` are those of the first and the
+    last copy.
+    """
 
     node: Box | Group
     copies: int
@@ -32,10 +36,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Frame:
-    """A drawn cluster: an open group, or the members of a run, once or `copies` times.
-
-    `copies` is None for a frame that is no run; `paths` are those of the first and the last copy.
-    """
+    """A drawn cluster: an open group, or the members of a run, once or `copies` times."""
 
     node: Group | Run
     copies: int
@@ -103,32 +104,30 @@ class Sketcher:
 
     def sketch(self, opened: Container[str]) -> Sketch:
         """Return what is drawn when the groups whose paths are in `opened` are open; the root always is."""
-        root = self._frame(self.root, 1, "", (self.root.path, self.root.path), opened, 0)
-        pieces = tuple(_pieces(root))
-        wires = tuple(self._wires(pieces))
-        return Sketch(root, pieces, wires, *_ranks(len(pieces), wires))
+        root = self._part(self.root, "", opened, 0)
+        if not isinstance(root, Frame):  # the root is always open
+            raise TypeError(root)
+        found = tuple(pieces(root))
+        wires = tuple(self._wires(found))
+        return Sketch(root, found, wires, *_ranks(len(found), wires))
 
-    def _part(self, node: Node, copies: int, within: str, paths: tuple[str, str], opened: Container[str], level: int) -> Part:  # fmt: skip  # noqa: E501, PLR0913 - private, and all of it is needed
+    def _part(self, node: Node, within: str, opened: Container[str], level: int) -> Part:
+        """Return what is drawn of `node`, which stands in the group `within`."""
+        if isinstance(node, Run) and len(node.copies[0]) == 1:
+            part = self._part(node.copies[0][0], within, opened, level)
+            return replace(part, copies=len(node.copies), paths=(part.paths[0], path_of(node.copies[-1][0])))
         if isinstance(node, Run):
-            if len(node.copies[0]) == 1:
-                first, last = node.copies[0][0], node.copies[-1][0]
-                return self._part(first, len(node.copies), within, (first.path, last.path), opened, level)  # type: ignore[union-attr]
-            ends = (node.copies[0][0].path, node.copies[-1][-1].path)  # type: ignore[union-attr]
-            members = tuple(self._part(n, 1, within, (n.path, n.path), opened, level + 1) for n in node.copies[0])  # type: ignore[union-attr]
+            ends = (path_of(node.copies[0][0]), path_of(node.copies[-1][-1]))
+            members = tuple(self._part(child, within, opened, level + 1) for child in node.copies[0])
             return Frame(node, len(node.copies), within, self.names(node), ends, members, level)
-        if isinstance(node, Group) and node.path in opened:
-            return self._frame(node, copies, within, paths, opened, level)
-        return Piece(node, copies, within, self.names(node), paths)
+        ends = (node.path, node.path)
+        if isinstance(node, Group) and (node is self.root or node.path in opened):
+            children = tuple(self._part(child, node.path, opened, level + 1) for child in node.children)
+            return Frame(node, 1, within, self.names(node), ends, children, level)
+        return Piece(node, 1, within, self.names(node), ends)
 
-    def _frame(self, node: Group, copies: int, within: str, paths: tuple[str, str], opened: Container[str], level: int) -> Frame:  # fmt: skip  # noqa: E501, PLR0913
-        children = tuple(
-            self._part(child, 1, node.path, (getattr(child, "path", ""),) * 2, opened, level + 1)
-            for child in node.children
-        )
-        return Frame(node, copies, within, self.names(node), paths, children, level)
-
-    def _wires(self, pieces: tuple[Piece, ...]) -> list[Wire]:
-        place = {name: number for number, piece in enumerate(pieces) for name in piece.names}
+    def _wires(self, found: tuple[Piece, ...]) -> list[Wire]:
+        place = {name: number for number, piece in enumerate(found) for name in piece.names}
         wires: dict[tuple[int, int], Wire] = {}
         for edge in self.edges:
             ends = place[edge.producer], place[edge.consumer]
@@ -144,12 +143,13 @@ def is_input(piece: Piece) -> bool:
     return isinstance(piece.node, Box) and piece.node.ops[0].kind == INPUT
 
 
-def _pieces(part: Part) -> Iterator[Piece]:
+def pieces(part: Part) -> Iterator[Piece]:
+    """Iterate the pieces in a part, itself if it is one, in the order of execution."""
     if isinstance(part, Piece):
         yield part
     else:
         for child in part.children:
-            yield from _pieces(child)
+            yield from pieces(child)
 
 
 def _loops(one: Mapping[int, int], other: Mapping[int, int]) -> bool:

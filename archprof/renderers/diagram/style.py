@@ -21,7 +21,7 @@ SMALL = 10.5
 
 GRAPH = {
     "fontname": FONT, "fontsize": "13", "bgcolor": PAPER, "labelloc": "t", "labeljust": "c", "nodesep": "0.14",
-    "ranksep": "0.16", "pad": "0.1", "outputorder": "edgesfirst", "splines": "true", "compound": "true",
+    "ranksep": "0.15", "pad": "0.1", "outputorder": "edgesfirst", "splines": "true", "compound": "true",
 }  # fmt: skip
 NODE = {
     "fontname": FONT, "fontsize": str(SIZE), "fontcolor": INK, "color": "#4d4d4d", "fillcolor": PAPER, "shape": "box",

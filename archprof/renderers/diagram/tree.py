@@ -52,20 +52,14 @@ def boxes(nodes: Iterable[Node]) -> Iterator[Box]:
                 yield from boxes(copy)
 
 
+def path_of(node: Node) -> str:
+    """Return the path of a node; a run goes by that of its first."""
+    return path_of(node.copies[0][0]) if isinstance(node, Run) else node.path
+
+
 def ops(nodes: Iterable[Node]) -> list[Op]:
     """Return the ops of `nodes`, every copy included."""
     return [op for box in boxes(nodes) for op in box.ops]
-
-
-def groups(node: Node) -> Iterator[Group]:
-    """Iterate the groups in what is drawn of `node`, itself first."""
-    if isinstance(node, Group):
-        yield node
-        for child in node.children:
-            yield from groups(child)
-    elif isinstance(node, Run):
-        for child in node.copies[0]:
-            yield from groups(child)
 
 
 def grow(found: tuple[Box, ...]) -> Group:
