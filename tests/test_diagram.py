@@ -231,3 +231,13 @@ def walk(node: minidom.Node) -> list[minidom.Text]:
     return [
         leaf for child in node.childNodes for leaf in ([child] if child.nodeType == child.TEXT_NODE else walk(child))
     ]
+
+
+def test_a_graph_of_too_many_long_wires_asks_graphviz_to_hurry() -> None:
+    toy = Toy()
+    outs = [toy.input("x", 1, 8, 8, 8)]
+    for number in range(26):
+        outs.append(toy.conv(f"l{number}", toy.cat(f"c{number}", *outs), 4))
+    text = diagram(toy.graph(outs[-1]), title="t")
+    assert "splines=line" in text
+    assert "larger than a page" in text

@@ -13,6 +13,7 @@ import graphviz
 
 from archprof import units
 from archprof.renderers.diagram import style
+from archprof.renderers.diagram.cut import VIRTUAL
 from archprof.renderers.diagram.fuse import CONCATS, FOLLOWERS, JOINS, Box
 from archprof.renderers.diagram.labels import box_text, join_text, shape_text, span_text
 from archprof.renderers.diagram.measure import percent
@@ -74,7 +75,8 @@ class _Writer:
         lines = [f"<B>{markup(heading[0])}</B>", *map(_small, heading[1:])]
         rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
         title = f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE>>'
-        attributes = {**style.GRAPH, "rankdir": direction, "label": title}
+        hurry = style.HURRY if self.sketch.virtual > VIRTUAL else {}
+        attributes = {**style.GRAPH, **hurry, "rankdir": direction, "label": title}
         dot = graphviz.Digraph("archprof", graph_attr=attributes, node_attr=style.NODE, edge_attr=style.EDGE)
         self._children(dot, self.sketch.root)
         self._wires(dot)
@@ -100,7 +102,7 @@ class _Writer:
         if amount.unknown and self.costs.metric.needs_facts:
             said += f"  {amount.unknown} ?"
         name, badge = span_text(frame.paths, frame.within), f"×{frame.copies}" if repeats else ""
-        room = "&#160;" * (0 if self._has_neighbours(frame) else min(40, round(1.5 * len(name + badge + said))))
+        room = "&#160;" * (0 if self._has_neighbours(frame) else min(45, round(2 * len(name + badge + said))))
         badge = f' <FONT COLOR="{style.REPEAT}"><B>{badge}</B></FONT>' if badge else ""
         attributes = {
             "label": f"<<B>{markup(name)}</B>{badge}{_small(said)}{room}>",

@@ -21,8 +21,11 @@ SMALL = 10.5
 
 GRAPH = {
     "fontname": FONT, "fontsize": "13", "bgcolor": PAPER, "labelloc": "t", "labeljust": "c", "nodesep": "0.14",
-    "ranksep": "0.15", "pad": "0.1", "outputorder": "edgesfirst", "splines": "true", "compound": "true",
+    "ranksep": "0.15", "pad": "0.1", "outputorder": "edgesfirst", "splines": "true",
 }  # fmt: skip
+HURRY = {"mclimit": "0.1", "nslimit": "1", "nslimit1": "1", "splines": "line"}
+"""What a graph with too many long wires gets beside GRAPH, to keep its layout from taking minutes."""
+
 NODE = {
     "fontname": FONT, "fontsize": str(SIZE), "fontcolor": INK, "color": "#4d4d4d", "fillcolor": PAPER, "shape": "box",
     "style": "rounded,filled", "margin": "0.12,0.02", "width": "1.5", "height": "0.26", "penwidth": "0.8",
