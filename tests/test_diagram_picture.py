@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import sys
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_an_accessible_picture_names_itself_and_its_boxes() -> None:
     assert b"graphviz version" not in svg.lower()
     assert b"xlink:title" not in svg
     assert b'class="node op conv2d cost-5"' in svg
+
+
+def test_two_pictures_on_one_page_share_no_ids() -> None:
+    pictures = [accessible(render(diagram(toys.towers(), title=t), "svg"), t, "d").decode() for t in ("one", "two")]
+    ids = [set(re.findall(r'\bid="([^"]+)"', picture)) for picture in pictures]
+    assert len(ids[0]) > 10
+    assert not ids[0] & ids[1]
+
+
+def test_the_description_counts_a_repeated_layer_with_all_its_copies() -> None:
+    assert "In order: stem, layer1.0, layer2, pool." in description(toys.residual())
+    assert "layer2.1.conv1 and 2 like it, Conv2d 3×3 + BN + ReLU, 30.2 %" in description(toys.residual())
 
 
 def test_the_lines_of_a_box_are_anchored_in_its_middle() -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from archprof import units
 from archprof.errors import UserError
-from archprof.graph import INPUT
 from archprof.renderers.diagram.alt import accessible, prose
 from archprof.renderers.diagram.cut import cut, fits
 from archprof.renderers.diagram.dot import write
@@ -21,7 +20,7 @@ from archprof.renderers.diagram.labels import span_text
 from archprof.renderers.diagram.layout import render
 from archprof.renderers.diagram.measure import METRICS, costs
 from archprof.renderers.diagram.sketch import Frame, Piece, Sketcher, is_input
-from archprof.renderers.diagram.tree import Group, compress, grow
+from archprof.renderers.diagram.tree import Group, compress, drawn_groups, grow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +72,10 @@ def diagram(  # noqa: PLR0913 - the options of `archprof draw`, one to one
 
 def description(graph: Graph, metric: str = "macs") -> str:
     """Return in prose what the diagram of `graph` shows: its stages in order, and its five costliest boxes."""
-    folded = Sketcher(graph, _tree(graph, "exact")).sketch(frozenset()).root
-    stages = [_stage(part) for part in folded.children if not (isinstance(part, Piece) and is_input(part))]
-    found = [box for box in _boxes(graph) if box.ops[0].kind != INPUT]
-    return prose(graph, found, stages, metric)
+    sketcher = Sketcher(graph, _tree(graph, "exact"))
+    stages = [part for part in sketcher.sketch(()).root.children if not (isinstance(part, Piece) and is_input(part))]
+    groups = {group.path for group in drawn_groups(sketcher.root)}
+    return prose(graph, sketcher.sketch(groups), list(map(_stage, stages)), costs(graph, metric))
 
 
 def _boxes(graph: Graph) -> tuple[Box, ...]:

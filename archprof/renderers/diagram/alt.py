@@ -6,36 +6,40 @@ It moves nothing but text that a viewer's font would put beside the middle of it
 from __future__ import annotations
 
 import re
+import zlib
 from typing import TYPE_CHECKING
 from xml.dom import minidom
 
 from archprof.errors import DrawingError
+from archprof.renderers.diagram.fuse import Box
 from archprof.renderers.diagram.labels import box_text, shape_text
-from archprof.renderers.diagram.measure import costs as measured
 from archprof.renderers.diagram.measure import percent
+from archprof.renderers.diagram.sketch import is_input
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
 
     from archprof.graph import Graph
-    from archprof.renderers.diagram.fuse import Box
+    from archprof.renderers.diagram.measure import Amount, Costs
+    from archprof.renderers.diagram.sketch import Sketch
 
 COSTLIEST = 5
 LONGEST_CHAIN = 12
 
 
-def prose(graph: Graph, found: Iterable[Box], stages: Iterable[str], metric: str) -> str:
-    """Return a diagram in sentences: inputs, chain of stages, the costliest boxes, outputs, and what is unknown."""
-    costs = measured(graph, metric)
+def prose(graph: Graph, sketch: Sketch, stages: Sequence[str], costs: Costs) -> str:
+    """Return a diagram in sentences: inputs, chain of stages, the costliest boxes, outputs, and what is unknown.
+
+    `sketch` has every group open; a box of it that stands for several ops alike counts with all of them.
+    """
     chain = list(stages)
-    more = len(chain) - LONGEST_CHAIN
-    if more > 0:
-        chain = [*chain[: LONGEST_CHAIN - 1], f"{more + 1} more"]
+    if len(chain) > LONGEST_CHAIN:
+        chain = [*chain[: LONGEST_CHAIN - 1], f"{len(chain) - LONGEST_CHAIN + 1} more"]
     inputs = ", ".join(f"{op.name} {shape_text(op.outputs[0])}" for op in graph.inputs)
     outputs = ", ".join(f"{label} {shape_text(graph[op].outputs[n])}" for label, (op, n) in graph.outputs.items())
-    amounts = [(costs.of(op.name for op in box.ops), box) for box in found]
+    amounts = [(costs.of(piece.names), piece.node) for piece in sketch.pieces if not is_input(piece)]
     top = sorted((pair for pair in amounts if pair[0].value), key=lambda pair: -pair[0].value)[:COSTLIEST]
-    listed = "; ".join(f"{box.path}, {box_text(box)}, {percent(amount.share)}" for amount, box in top)
+    listed = "; ".join(_costly(node, amount) for amount, node in top if isinstance(node, Box))
     unknown = f"The cost of {len(costs.unknown)} of {len(graph)} ops is unknown." if costs.unknown else ""
     sentences = (
         f"Inputs: {inputs}." if inputs else "",
@@ -45,6 +49,12 @@ def prose(graph: Graph, found: Iterable[Box], stages: Iterable[str], metric: str
         unknown,
     )
     return " ".join(filter(None, sentences))
+
+
+def _costly(box: Box, amount: Amount) -> str:
+    copies = amount.ops // len(box.ops)
+    often = f" and {copies - 1} like it" if copies > 1 else ""
+    return f"{box.path}{often}, {box_text(box)}, {percent(amount.share)}"
 
 
 def accessible(svg: bytes, title: str, description: str) -> bytes:
@@ -63,20 +73,28 @@ def accessible(svg: bytes, title: str, description: str) -> bytes:
             node.parentNode.removeChild(node)
     for link in list(picture.getElementsByTagName("a")):
         _unwrap(link)
+    own = f"d{zlib.crc32(svg + title.encode()):08x}"  # ids must differ between the pictures of one page
     for group in picture.getElementsByTagName("g"):
-        role = group.getAttribute("class").split()[:1]
-        if role == ["edge"]:
-            group.setAttribute("aria-hidden", "true")
-        elif role == ["node"] and "legend" not in group.getAttribute("class").split():
-            _centre(group)
+        _tidy(group, own)
     picture.setAttribute("role", "img")
-    picture.setAttribute("aria-labelledby", "archprof-title archprof-desc")
+    picture.setAttribute("aria-labelledby", f"{own}-title {own}-desc")
     for name, text in (("desc", description), ("title", title)):
         element = document.createElement(name)
-        element.setAttribute("id", f"archprof-{name}")
+        element.setAttribute("id", f"{own}-{name}")
         element.appendChild(document.createTextNode(_printable(text)))
         picture.insertBefore(element, picture.firstChild)
     return document.toxml(encoding="utf-8") + b"\n"
+
+
+def _tidy(group: minidom.Element, own: str) -> None:
+    """Give a group an id of this picture's own, hide it if it is an edge, and centre its text if it is a box."""
+    if group.hasAttribute("id"):
+        group.setAttribute("id", f"{own}-{group.getAttribute('id')}")
+    classes = group.getAttribute("class").split()
+    if classes[:1] == ["edge"]:
+        group.setAttribute("aria-hidden", "true")
+    elif classes[:1] == ["node"] and "legend" not in classes:
+        _centre(group)
 
 
 def _unwrap(link: minidom.Element) -> None:
@@ -113,7 +131,7 @@ def _centre(node: minidom.Element) -> None:
             line.appendChild(text)
 
 
-def _walk(node: minidom.Node) -> Iterable[minidom.Node]:
+def _walk(node: minidom.Node) -> Iterator[minidom.Node]:
     for child in node.childNodes:
         yield child
         yield from _walk(child)

@@ -236,7 +236,8 @@ class _Writer:
             f"{markup(words)}</FONT></TD>"
             for (_, colour), words, ink in style.bins()
         )
-        texts = "".join(f'<TR><TD ALIGN="LEFT">{markup(line)}</TD></TR>' for line in lines if line)
+        margin = "&#160;" * 4  # for fonts wider than Graphviz thought: the edge of the picture is near
+        texts = "".join(f'<TR><TD ALIGN="LEFT">{markup(line)}{margin}</TD></TR>' for line in lines if line)
         return (
             f'<<FONT POINT-SIZE="{style.SMALL}"><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">'
             f'<TR><TD ALIGN="LEFT"><TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2"><TR>{cells}</TR>'

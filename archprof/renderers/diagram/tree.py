@@ -62,6 +62,15 @@ def ops(nodes: Iterable[Node]) -> list[Op]:
     return [op for box in boxes(nodes) for op in box.ops]
 
 
+def drawn_groups(node: Node) -> Iterator[Group]:
+    """Iterate the groups in what is drawn of `node`, itself first."""
+    children = node.children if isinstance(node, Group) else node.copies[0] if isinstance(node, Run) else ()
+    if isinstance(node, Group):
+        yield node
+    for child in children:
+        yield from drawn_groups(child)
+
+
 def grow(found: tuple[Box, ...]) -> Group:
     """Return the tree of the groups that the boxes' paths name; its root has the empty path.
 
