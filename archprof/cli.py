@@ -118,21 +118,25 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("model")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @model_options
 @view_options
 @click.option("--path", default="", help="Only what is at or below this path.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, json, markdown, latex ... ; a pipe gets tsv.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where the cost of an op is unknown.")
 @color_option
-def show(model: str, path: str, format_: str, strict: bool, color: str, **options: Any) -> None:
-    """Print the table of a model: layers, shapes, parameters, multiply-adds."""
-    profile = profiled(model, options)
+def show(models: Sequence[str], path: str, format_: str, strict: bool, color: str, **options: Any) -> None:
+    """Print the table of a model (or of several): layers, shapes, parameters, multiply-adds."""
     format_ = format_ or default_format()
     check_format(format_)
-    click.echo(profile.render(format_, path=path, **viewing(options, color)), nl=False)
-    if strict and profile.gaps:
-        for gap in profile.gaps:
+    gaps = []
+    for number, model in enumerate(models):
+        profile = profiled(model, options)
+        page = profile.render(format_, path=path, **viewing(options, color))
+        click.echo(("\n" if number else "") + page, nl=False)
+        gaps += profile.gaps
+    if strict and gaps:
+        for gap in gaps:
             click.echo(f"unknown: {gap.op}: {gap.reason}", err=True)
         sys.exit(1)
 
@@ -164,8 +168,8 @@ def compare(models: Sequence[str], columns: tuple[str, ...], raw: bool, format_:
 
 
 @main.command()
-@click.argument("model")
-@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="x.svg, x.pdf, x.png or x.dot")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("-o", "--output", required=True, help="x.svg, x.pdf, x.png or x.dot; FOLDER/ for MODEL.svg of several.")
 @model_options
 @click.option("--metric", default="macs", show_default=True, help="Column that colours the boxes.")
 @click.option("--depth", type=click.IntRange(min=1), help="Levels of modules to open; by default where the cost is.")
@@ -174,11 +178,19 @@ def compare(models: Sequence[str], columns: tuple[str, ...], raw: bool, format_:
 @click.option("--dir", "direction", type=click.Choice(["TB", "LR"]), default="TB", show_default=True, help="Direction of the flow.")
 @click.option("--fold/--no-fold", default=True, help="Draw exact repeats once, as xN.")
 @click.option("--legend/--no-legend", default=True, help="Explain the colours.")
-def draw(model: str, output: Path, fold: bool, **options: Any) -> None:
+def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None:
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
     chosen = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
-    profiled(model, options).draw(output, fold="exact" if fold else "none", **chosen)
-    click.echo(f"wrote {output}", err=True)
+    into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    if len(models) > 1 and not into_folder:
+        raise click.UsageError(f"several models need a folder: -o {output}/")
+    if into_folder:
+        Path(output).mkdir(parents=True, exist_ok=True)
+    for model in models:
+        profile = profiled(model, options)
+        path = Path(output) / f"{profile.model}.svg" if into_folder else Path(output)
+        profile.draw(path, fold="exact" if fold else "none", **chosen)
+        click.echo(f"wrote {path}", err=True)
 
 
 @main.command()

@@ -29,20 +29,19 @@ def specs() -> tuple[list[str], Iterable[list[str]]]:
     """Return the bundled names, from headings alone."""
     from archprof.language.bundled import bundled
 
-    return ["name", "file", "about"], ([e.name, e.path.name, e.about] for e in bundled().values())
+    families: dict[str, tuple[list[str], str]] = {}
+    for entry in bundled().values():
+        families.setdefault(entry.path.name, ([], entry.about))[0].append(entry.name)
+    return ["file", "names", "about"], ([file, ", ".join(names), about] for file, (names, about) in families.items())
 
 
 def layers() -> tuple[list[str], Iterable[list[str]]]:
     """Return the layers with their settings."""
     from archprof.layers import LAYERS
 
-    def written(name: str) -> str:
-        inputs = LAYERS[name].inputs
-        count = "any" if inputs is None else str(len(inputs))
-        return count
-
+    entries = [(name, LAYERS[name]) for name in LAYERS]
     return ["layer", "inputs", "settings", "what it does"], (
-        [name, written(name), LAYERS[name].form, LAYERS[name].about] for name in LAYERS
+        [name, "any" if entry.inputs is None else str(len(entry.inputs)), entry.form, entry.about] for name, entry in entries
     )
 
 

@@ -34,18 +34,18 @@ def source(
     fold: str = "exact",
     legend: bool = True,
 ) -> str:
-    """Return the diagram as DOT; see `archprof.renderers.diagram.diagram` for the options."""
+    """Return the diagram as DOT, its title being the model's name; see `archprof.renderers.diagram.diagram` for the options."""
     from archprof.renderers.diagram import diagram
 
     inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.graph.inputs)
     return diagram(
-        profile.graph, title=title(profile), metric=metric, depth=depth, expand=expand, collapse=collapse,
+        profile.graph, title=profile.model, metric=metric, depth=depth, expand=expand, collapse=collapse,
         direction=direction, fold=fold, legend=legend, note=f"input {inputs}",
     )  # fmt: skip
 
 
 def title(profile: Profile) -> str:
-    """Return the line above the picture: name, parameters, MACs."""
+    """Return what a reader of the page is told who cannot see the picture: name, parameters, MACs."""
     mark = "at least " if profile.gaps else ""
     return f"{profile.model}: {units.count(profile.params)} parameters, {mark}{units.count(profile.macs, 'MAC')}"
 

@@ -49,7 +49,7 @@ def heading(profile: Profile) -> str:
         f"{units.count(totals['params'])} parameters",
         f"{mark}{units.count(totals['macs'], 'MAC')}",
         f"{mark}{units.count(totals['flops'], 'FLOP')}",
-        f"{len(profile.graph)} ops",
+        f"{len(profile.graph)} op{'s' * (len(profile.graph) != 1)}",
     ]
     return f"{profile.model}: {', '.join(parts)}; input {inputs}"
 
