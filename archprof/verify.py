@@ -51,6 +51,7 @@ def twin(spec: Spec, reference: str, *, tolerance: float = 1e-5, seed: int = 0) 
     other = reference_module(reference, spec)
     ours = build(spec, "cpu").eval()
     other.eval()
+    other.training = getattr(other, "aux_logits", False)  # else the heads for training give nothing; dropout stays off
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         randomise(other)

@@ -178,7 +178,7 @@ def _rows_shape(a: Tensor, b: Tensor) -> Tensor:
     return Tensor((*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-2]), promoted(a, b))
 
 
-@rule("rbf", shape=_rows_shape)
+@rule("rbf", shape=lambda input, centres: _rows_shape(input, centres))
 def rbf(out: Tensor, input: Tensor, centres: Tensor) -> Facts:
     """[n, f], [m, f] -> [n, m]
 
