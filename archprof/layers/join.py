@@ -174,7 +174,10 @@ def Upsample(x: Tensor, /, size: Size | None = None, scale_factor: float | None 
 def ZeroPad2d(x: Tensor, /, padding: Size) -> Built:
     """Zeros around the maps: one number, or left, right, top, bottom."""
     spatial(x, 2, "ZeroPad2d")
-    return nn.ZeroPad2d(tupled(padding))
+    if isinstance(padding, list) and len(padding) != 4:
+        raise ShapeError(f"padding is one number, or four (left, right, top, bottom), not {len(padding)}")
+    left, right, top, bottom = [padding] * 4 if isinstance(padding, int) else padding
+    return nn.ZeroPad2d((left, right, top, bottom))
 
 
 @layer
@@ -251,7 +254,8 @@ def crop_like(input: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """[n, c, *x], [n, d, *y] -> [n, c, *y]: the middle of the maps, a view."""
     if has_torch_function((input, reference)):
         return handle_torch_function(crop_like, (input, reference), input, reference)
-    return center_crop(input, tuple(reference.shape[-2:]))
+    height, width = reference.shape[-2:]
+    return center_crop(input, (height, width))
 
 
 def pad_channels(input: torch.Tensor, channels: int, stride: int = 1) -> torch.Tensor:
