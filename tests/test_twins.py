@@ -20,6 +20,14 @@ SMALL = {
     "resnet50": "resnet50",
     "googlenet-torchvision": "googlenet",
     "googlenet-torchvision-training": "googlenet",
+    "mobilenet-v2": "mobilenet_v2",
+    "mobilenet-v3-small": "mobilenet_v3_small",
+    "efficientnet-b0": "efficientnet_b0",
+    "squeezenet-1.0": "squeezenet1_0",
+    "squeezenet-1.1": "squeezenet1_1",
+    "shufflenet-v2": "shufflenet_v2_x1_0",
+    "densenet121": "densenet121",
+    "resnext50-32x4d": "resnext50_32x4d",
 }
 """Networks run on the CPU, with torchvision's name."""
 
@@ -35,6 +43,15 @@ LARGE = {
     "resnet34": "resnet34",
     "resnet101": "resnet101",
     "resnet152": "resnet152",
+    "mobilenet-v3-large": "mobilenet_v3_large",
+    "shufflenet-v2-x0.5": "shufflenet_v2_x0_5",
+    "shufflenet-v2-x1.5": "shufflenet_v2_x1_5",
+    "shufflenet-v2-x2.0": "shufflenet_v2_x2_0",
+    "densenet169": "densenet169",
+    "densenet201": "densenet201",
+    "resnext101-32x8d": "resnext101_32x8d",
+    "wide-resnet50-2": "wide_resnet50_2",
+    "wide-resnet101-2": "wide_resnet101_2",
 }
 """Networks compared by keys and shapes of their weights."""
 
