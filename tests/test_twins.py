@@ -28,6 +28,8 @@ SMALL = {
     "shufflenet-v2": "shufflenet_v2_x1_0",
     "densenet121": "densenet121",
     "resnext50-32x4d": "resnext50_32x4d",
+    "inception-v3-training": "inception_v3",
+    "vit-b-16": "vit_b_16",
 }
 """Networks run on the CPU, with torchvision's name."""
 
@@ -52,6 +54,9 @@ LARGE = {
     "resnext101-32x8d": "resnext101_32x8d",
     "wide-resnet50-2": "wide_resnet50_2",
     "wide-resnet101-2": "wide_resnet101_2",
+    "inception-v3": "inception_v3",
+    "vit-b-32": "vit_b_32",
+    "vit-l-16": "vit_l_16",
 }
 """Networks compared by keys and shapes of their weights."""
 
@@ -69,4 +74,4 @@ def test_weights_have_torchvisions_names_and_shapes(name: str, reference: str) -
     with torch.device("meta"):
         theirs = reference_module(f"torchvision:{reference}", spec).state_dict()
     ours = build(spec).state_dict()
-    assert {key: value.shape for key, value in ours.items()} == {key: value.shape for key, value in theirs.items()}
+    assert {key: value.shape for key, value in ours.items()} == {key.lower(): value.shape for key, value in theirs.items()}

@@ -182,7 +182,8 @@ def ExpandLike(token: Tensor, x: Tensor, /) -> Built:
     """First input (a Parameter, batch 1), repeated for every sample of the second without copying."""
     if token.shape[0] != 1:
         raise ShapeError(f"ExpandLike needs a first axis of 1, and gets {list(token.shape)}")
-    return lambda token, x: token.expand(x.shape[0], *token.shape[1:])
+    rest = token.shape[1:]
+    return lambda token, x: token.expand(x.shape[0], *rest)
 
 
 @layer
