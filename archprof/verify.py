@@ -1,6 +1,7 @@
 """Is a spec the very network somebody else has written? Same state-dict keys, and same outputs with the weights copied.
 
-Steps of a spec are in lower case, so keys are compared without capitals. Every parameter and running statistic is randomised first: a head of zeros would make any two networks equal.
+Steps of a spec are in lower case, so keys are compared without capitals. Every parameter and running statistic is
+randomised first: a head of zeros would make any two networks equal.
 """
 
 from __future__ import annotations
