@@ -30,6 +30,7 @@ SMALL = {
     "resnext50-32x4d": "resnext50_32x4d",
     "inception-v3-training": "inception_v3",
     "vit-b-16": "vit_b_16",
+    "convnext-tiny": "convnext_tiny",
 }
 """Networks run on the CPU, with torchvision's name."""
 
@@ -57,6 +58,7 @@ LARGE = {
     "inception-v3": "inception_v3",
     "vit-b-32": "vit_b_32",
     "vit-l-16": "vit_l_16",
+    "convnext-small": "convnext_small",
 }
 """Networks compared by keys and shapes of their weights."""
 
@@ -74,4 +76,6 @@ def test_weights_have_torchvisions_names_and_shapes(name: str, reference: str) -
     with torch.device("meta"):
         theirs = reference_module(f"torchvision:{reference}", spec).state_dict()
     ours = build(spec).state_dict()
-    assert {key: value.shape for key, value in ours.items()} == {key.lower(): value.shape for key, value in theirs.items()}
+    assert {key: value.shape for key, value in ours.items()} == {
+        key.lower(): value.shape for key, value in theirs.items()
+    }
