@@ -109,7 +109,7 @@ def test_vggs_have_the_papers_millions(name: str, millions: int) -> None:
 
 
 # Szegedy et al. 2015, arXiv:1409.4842, Table 1: (row, steps, output, millions of multiply-adds as printed, exact number
-# from the printed channels). The first row and inception 5a are printed wrong (34 and 54), so they have no printed figure.
+# from the printed channels). The first row and inception 5a are printed wrong (34 and 54), and left out here.
 GOOGLENET = [
     ("convolution 7x7", ("conv1",), [64, 112, 112], None, 118_013_952),
     ("convolution 3x3", ("conv2", "conv3"), [192, 56, 56], 360, 359_661_568),

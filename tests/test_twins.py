@@ -59,6 +59,7 @@ LARGE = {
     "vit-b-32": "vit_b_32",
     "vit-l-16": "vit_l_16",
     "convnext-small": "convnext_small",
+    "swin-s": "swin_s",
 }
 """Networks compared by keys and shapes of their weights."""
 
@@ -68,6 +69,12 @@ def test_outputs_are_torchvisions(name: str, reference: str) -> None:
     found = twin(load(name), f"torchvision:{reference}")
     assert (found.missing, found.extra, found.unequal) == ((), (), ())
     assert found.difference == 0.0
+
+
+def test_shifted_windows_compute_what_torchvisions_do() -> None:
+    found = twin(load("swin-t", batch=2), "torchvision:swin_t")
+    assert (found.missing, found.extra, found.unequal) == ((), (), ())
+    assert found.is_same
 
 
 @pytest.mark.parametrize(("name", "reference"), LARGE.items())
