@@ -56,8 +56,7 @@ def expanded(models: Sequence[str]) -> Iterator[str]:
 def written(comparison: Comparison) -> str:
     """Return a claim as one line: measure, printed, computed, difference, source."""
     claim = comparison.claim
-    printed = units.count(claim.printed)
     return (
-        f"{claim.measure}: printed {printed}, computed {units.count(comparison.computed)} "
+        f"{claim.measure}: printed {claim.text}, computed {units.count(comparison.computed)} "
         f"({comparison.ratio - 1:+.1%}); {claim.source}"
     )

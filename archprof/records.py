@@ -189,12 +189,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A figure printed elsewhere, to be shown beside ours: measure, printed value, where it is printed."""
+    """A figure printed elsewhere, to be shown beside ours: measure, value, where it is printed, and how (`138M`)."""
 
     measure: str
     printed: float
     source: str
     span: Span
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -363,7 +363,7 @@ OWN: list[tuple[str, tuple[Any, ...], Tensor, int, int]] = [
     ),
     ("rbf", (Tensor((2, 84)), Tensor((10, 84))), Tensor((2, 10)), 1680, 5040),  # 2*84*10; x 3
     ("scaled_tanh", (Tensor((2, 3)),), Tensor((2, 3)), 0, 18),
-    ("heads", (Tensor((2, 5, 12)), 3), Tensor((2, 3, 5, 4)), 0, 0),
+    ("split_heads", (Tensor((2, 5, 12)), 3), Tensor((2, 3, 5, 4)), 0, 0),
     ("merge_heads", (Tensor((2, 3, 5, 4)),), Tensor((2, 5, 12)), 0, 0),
     ("rope", (Tensor((2, 3, 5, 4)),), Tensor((2, 3, 5, 4)), 0, 360),
     ("pad_channels", (Tensor((2, 16, 7, 8)), 32, 2), Tensor((2, 32, 4, 4)), 0, 0),
