@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Literal
 
@@ -185,7 +186,8 @@ def ExpandLike(token: Tensor, x: Tensor, /) -> Built:
     """First input (a Parameter, batch 1), repeated for every sample of the second without copying."""
     if token.shape[0] != 1:
         raise ShapeError(f"ExpandLike needs a first axis of 1, and gets {list(token.shape)}")
-    return lambda token, x: token.expand(x.shape[0], *token.shape[1:])
+    rest = token.shape[1:]
+    return lambda token, x: token.expand(x.shape[0], *rest)
 
 
 @layer
@@ -273,6 +275,6 @@ def _axis(x: Tensor, dim: int) -> int:
 
 
 def _broadcast(xs: tuple[Tensor, ...], name: str) -> None:
-    ranks = {len(x.shape) for x in xs}
-    if len(ranks) > 1 or any(len({s for s in sizes if s != 1}) > 1 for sizes in zip(*(x.shape for x in xs), strict=True)):
+    aligned = itertools.zip_longest(*(reversed(x.shape) for x in xs), fillvalue=1)
+    if any(len({size for size in sizes if size != 1}) > 1 for sizes in aligned):
         raise ShapeError(f"{name} needs axes equal or 1, and gets {', '.join(map(inside, xs))}")
