@@ -29,6 +29,7 @@ class Work(Names):
     def __init__(self, document: Document, limits: Limits, memo: dict[Any, Seen] | None = None) -> None:
         super().__init__(document, limits)
         self.calls: list[tuple[Path, Call]] = []
+        self.blocks: list[tuple[Path, str]] = []
         self.values = 0
         self.inferred: dict[Any, tuple[tuple[Tensor, ...], bool]] = {}
         self.mode = MetaMode(memo)
@@ -175,6 +176,7 @@ class Work(Names):
         given = {n: v for n, v, _ in self.paired(key.name, [n for n, _ in key.settings], stage, form)}
         for default in self.document.defaults.get(key.name, ()):
             given.setdefault(default.name, self.evaluate(default.value))
+        self.blocks.append((path, key.name))
         self.chain.append((key.name, at.span.line))
         try:
             with self.within(scope):

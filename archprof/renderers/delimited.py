@@ -26,7 +26,7 @@ def records(profile: Profile, view: View) -> tuple[list[str], list[list[object]]
     """Return the header and the rows: leaves only, so that columns add up."""
     columns = list(view.columns or profile.columns)
     check_columns(profile, columns)
-    whole = View(view.path, depth_of(profile) if view.depth is None else view.depth, view.columns, view.sort, view.top)
+    whole = View(view.path, depth_of(profile) if view.depth is None else view.depth, view.columns, view.sort, view.top, fold=False)
     rows = rows_of(profile, whole)
     opened = {row.path for row in rows if row.is_group and any(r.path.startswith(f"{row.path}.") for r in rows)}
     opened |= {row.path for row in rows if row.is_group and any(not r.is_group and r.ops[0] in row.ops for r in rows)}

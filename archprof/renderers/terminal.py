@@ -15,9 +15,9 @@ from archprof.renderers.rows import Row, check_columns, depth_of, is_partial, ro
 from archprof.result import Profile
 
 DEFAULT = ("params", "macs")
-GAP = 3
+GAP = 2
 """Characters between two columns."""
-BARS = (10, 4)
+BARS = (10, 4, 0)
 """Lengths of the share's bar: the longest that fits is taken."""
 
 
@@ -32,7 +32,7 @@ def table(profile: Profile, view: View) -> str:
     buffer = io.StringIO()
     console = Console(file=buffer, width=view.width, force_terminal=view.color, color_system="truecolor" if view.color else None,
                       no_color=not view.color, highlight=False, legacy_windows=False)  # fmt: skip
-    console.print(heading(profile), soft_wrap=True)
+    console.print(Text(heading(profile)))
     console.print(grid(profile, rows, wide, metric, view, bar))
     for line in footer(profile, view, rows, dropped):
         console.print(Text(line, style="dim" if view.color else ""))
@@ -64,10 +64,11 @@ def fitted(rows: list[Row], columns: tuple[str, ...], view: View) -> tuple[list[
     widths = {"shape": shapes + GAP}
     widths |= {name: max(len(name), 15 if view.raw else 9) + GAP for name in columns}
     dropped: list[str] = []
-    order = [*reversed(columns[1:]), "shape", "share"]
+    asked = ["shape", *reversed(columns[1:]), "share"]
+    order = asked if view.columns else [*reversed(columns[2:]), "shape", *columns[1:2], "share"]
     while True:
         for bar in BARS:
-            widths["share"] = bar + 7 + GAP
+            widths["share"] = bar + (7 if bar else 6) + GAP
             if sum(widths[name] for name in wanted) <= room or not order:
                 return wanted, dropped, bar
         gone = order.pop(0)
@@ -77,14 +78,14 @@ def fitted(rows: list[Row], columns: tuple[str, ...], view: View) -> tuple[list[
 
 def grid(profile: Profile, rows: list[Row], columns: list[str], metric: str, view: View, bar: int) -> Table:
     """Return the rich table."""
-    lines = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_footer=False, expand=False)
+    lines = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=False, expand=False)
     lines.add_column("layer", no_wrap=True, overflow="ellipsis")
     lines.add_column("type", no_wrap=True)
     for name in columns:
         if name == "shape":
             lines.add_column("output", no_wrap=True, justify="right")
         elif name == "share":
-            lines.add_column(f"share of {metric}" if bar > 4 else "share", no_wrap=True)  # noqa: PLR2004 - room for both
+            lines.add_column(f"share of {metric}" if bar > 4 else "share", no_wrap=True, justify="left" if bar else "right")  # noqa: PLR2004 - room for both
         else:
             lines.add_column(name, no_wrap=True, justify="right")
     whole = profile.totals[metric] or 1
@@ -120,7 +121,7 @@ def share(number: int | None, whole: int, length: int) -> Text:
     full, rest = divmod(round(part * length * 8), 8)
     bar = "█" * full + ("" if not rest else "▏▎▍▌▋▊▉"[rest - 1])
     percent = f"{part:.1%}" if part >= 0.0005 else "<0.1%"  # noqa: PLR2004 - what rounds to 0.0 %
-    line = Text(f"{bar:<{length}} ", style="dark_orange")
+    line = Text(f"{bar:<{length}} " if length else "", style="dark_orange")
     line.append(f"{percent:>6}", style="default")
     return line
 
@@ -161,5 +162,5 @@ def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) ->
 
 def plain(text: str) -> str:
     """Return the table in ASCII, for terminals that know no other."""
-    table = str.maketrans({"│": "|", "├": "+", "└": "+", "─": "-", "━": "-", "…": "~", "█": "#", **dict.fromkeys("▏▎▍▌▋▊▉", "#")})
+    table = str.maketrans({"│": "|", "├": "+", "└": "+", "─": "-", "━": "-", "…": "~", "×": "x", "█": "#", **dict.fromkeys("▏▎▍▌▋▊▉", "#")})
     return text.translate(table).encode("ascii", "replace").decode("ascii")
