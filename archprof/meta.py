@@ -53,7 +53,9 @@ def kind_of(function: Callable[..., Any]) -> str:
     return name.strip("_")
 
 
-_OPERATORS = frozenset({"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "div"})
+_OPERATORS = frozenset({
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "div", "and", "or", "xor", "lshift", "rshift",
+})  # fmt: skip
 _DUNDER = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "radd": "add", "rmul": "mul"}
 
 
@@ -118,7 +120,8 @@ class MetaMode(TorchFunctionMode):
             result = func(*args, **kwargs)
             if not isinstance(result, torch.Tensor):
                 return result
-        key = (func, described(args), described(kwargs))
+        # 1, 1.0 and True are equal as keys, and what torch returns for them is not
+        key = (func, described(args), described(kwargs), *map(type, args), *map(type, kwargs.values()))
         try:
             seen = self.memo.get(key)
         except TypeError:  # an argument that cannot be hashed, such as a callable object with equality
@@ -136,7 +139,7 @@ class MetaMode(TorchFunctionMode):
         """Return what is seen of a call that the memo does not know, and its result."""
         kind = kind_of(func)
         entry = RULES.get(kind)
-        _, positional, named = key
+        _, positional, named, *_ = key
         arguments: dict[str, Any] = {}
         if entry is not None:
             try:
@@ -156,8 +159,11 @@ class MetaMode(TorchFunctionMode):
     def in_place(func: Callable[..., Any], args: tuple[Any, ...], seen: Seen) -> bool:
         """Tell whether the call returns its first argument, changed."""
         name = getattr(func, "__name__", "")
-        ends = name.endswith("_") and not name.endswith("__")
-        return bool(args) and (ends or name.startswith("__i") or seen.arguments.get("inplace") is True)
+        if name.endswith("__"):
+            changes = name.startswith("__i") and name[3:-2] in _OPERATORS
+        else:
+            changes = name.endswith("_") or seen.arguments.get("inplace") is True
+        return bool(args) and changes
 
     def seen(self, func: Any, args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:
         """Return `result`; a recorder notes the call first."""
