@@ -81,13 +81,20 @@ class SpecError(UserError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+FEW = 20
+"""So many names are listed where none is near."""
+
+
 class UnknownName(UserError):
     """A name that a registry does not have."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         """Say that there is no `what` called `name`, and which of the `known` names is nearest."""
+        known = list(known)
         self.nearest = nearest(name, known)
-        guess = f"; did you mean {self.nearest!r}?" if self.nearest else ""
+        names = sorted(known)
+        few = f"; there are {', '.join(names)}" if len(names) <= FEW else ""
+        guess = f"; did you mean {self.nearest!r}?" if self.nearest else few
         super().__init__(f"there is no {what} {name!r}{guess}")
 
 

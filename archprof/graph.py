@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import networkx
-
 from archprof.records import Facts, Op, Tensor, Unknown, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import networkx
 
 INPUT = "input"
 """The kind of the nodes that stand for the network's inputs; every other node is an executed op."""
@@ -32,7 +32,7 @@ class Edge:
     tensor: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A network as ops and tensors.
 
@@ -64,6 +64,8 @@ class Graph:
 
         An input whose producer is None came from nowhere the recorder could see; it gets no edge.
         """
+        import networkx  # noqa: PLC0415 - listings and help do without it
+
         network = networkx.MultiDiGraph()
         for name, tensor in inputs:
             network.add_node(name, op=Op(name, INPUT, name, outputs=(tensor,)))

@@ -14,7 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from archprof import records
-from archprof.ops import RULES
+from archprof.ops import RULES, Shapes, tensors
 
 DTYPES: Mapping[str, torch.dtype] = {
     name: getattr(torch, name) for name in records.ITEM_BYTES if isinstance(getattr(torch, name, None), torch.dtype)
@@ -27,14 +27,15 @@ NAMES: Mapping[torch.dtype, str] = {dtype: name for name, dtype in DTYPES.items(
 class Seen:
     """A torch function call, by shapes: its kind, its arguments by name, and what it returns.
 
-    `outputs` is None where a call returned no tensor (a size, a flag), and `fresh` is False where a result shares
-    memory with an argument, so that only torch itself can make it.
+    `result` has the shape rule's answer in the structure torch returns, from which new tensors can be made; None where
+    only torch itself can (a view, or a function without a shape rule). `outputs` are the tensors in the result, in
+    order; none where the call returned a size or a flag.
     """
 
     kind: str
     arguments: Mapping[str, Any]
-    outputs: tuple[records.Tensor, ...] | None
-    fresh: bool
+    outputs: tuple[records.Tensor, ...]
+    result: Shapes | None
 
 
 def kind_of(function: Callable[..., Any]) -> str:
@@ -46,15 +47,14 @@ def kind_of(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", str(function))
     if name.startswith("__") and name.endswith("__"):
         name = name[2:-2]
-        if name[:1] in {"i", "r"} and name[1:] in _OPERATORS and name != "rsub":
+        if name[:1] == "i" and name[1:] in _OPERATORS:
             name = name[1:]
         return _DUNDER.get(name, name)
     return name.strip("_")
 
 
-_OPERATORS = frozenset({"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "matmul",
-                        "lshift", "rshift", "div"})  # fmt: skip
-_DUNDER = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder"}
+_OPERATORS = frozenset({"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "div"})
+_DUNDER = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "radd": "add", "rmul": "mul"}
 
 
 def described(value: Any) -> Any:  # noqa: ANN401 - mirrors whatever a torch function takes
@@ -77,6 +77,13 @@ def described(value: Any) -> Any:  # noqa: ANN401 - mirrors whatever a torch fun
 def empty(tensor: records.Tensor) -> torch.Tensor:
     """Return a meta tensor of the recorded shape and dtype."""
     return torch.empty(tensor.shape, dtype=DTYPES[tensor.dtype], device="meta")
+
+
+def made(shapes: Shapes | None) -> Any:  # noqa: ANN401 - a tensor, or torch's tuple of them
+    """Return new meta tensors in the structure that a shape rule gives."""
+    if isinstance(shapes, tuple):
+        return tuple(map(made, shapes))
+    return None if shapes is None else empty(shapes)
 
 
 def tensors_in(value: object) -> list[torch.Tensor]:
@@ -108,7 +115,9 @@ class MetaMode(TorchFunctionMode):
         """Return what `func` would return, on shapes."""
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") == "__get__":
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            if not isinstance(result, torch.Tensor):
+                return result
         key = (func, described(args), described(kwargs))
         try:
             seen = self.memo.get(key)
@@ -117,13 +126,10 @@ class MetaMode(TorchFunctionMode):
         if seen is None:
             seen, result = self.learn(func, args, kwargs, key)
             self.memo[key] = seen
-        elif not seen.fresh:
+        elif seen.result is None:
             result = func(*args, **kwargs)
-        elif self.in_place(func, args, seen):
-            result = args[0]
         else:
-            made = [empty(tensor) for tensor in seen.outputs or ()]
-            result = made[0] if len(made) == 1 else tuple(made)
+            result = args[0] if self.in_place(func, args, seen) else made(seen.result)
         return self.seen(func, args, kwargs, seen, result)
 
     def learn(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any) -> tuple[Seen, Any]:
@@ -139,18 +145,12 @@ class MetaMode(TorchFunctionMode):
                 entry = None
         if entry is None:
             arguments = {**{str(i): value for i, value in enumerate(positional)}, **dict(named)}
-        if entry is not None and entry.shape is not None and "out" not in kwargs:
-            shapes = entry.shape(**arguments)
-            outputs = shapes if isinstance(shapes, tuple) else (shapes,)
-            seen = Seen(kind, arguments, outputs, fresh=True)
-            if self.in_place(func, args, seen):
-                return seen, args[0]
-            made = [empty(tensor) for tensor in outputs]
-            return seen, made[0] if len(made) == 1 else tuple(made)
+        shapes = entry.output(arguments) if entry is not None and "out" not in kwargs else None
+        if shapes is not None:
+            seen = Seen(kind, arguments, tuple(tensors(shapes)), shapes)
+            return seen, args[0] if self.in_place(func, args, seen) else made(shapes)
         result = func(*args, **kwargs)
-        found = tensors_in(result)
-        outputs = tuple(described(tensor) for tensor in found) if found else None
-        return Seen(kind, arguments, outputs, fresh=False), result
+        return Seen(kind, arguments, tuple(map(described, tensors_in(result))), None), result
 
     @staticmethod
     def in_place(func: Callable[..., Any], args: tuple[Any, ...], seen: Seen) -> bool:

@@ -20,6 +20,8 @@ from archprof.trace import trace
 if TYPE_CHECKING:
     import os
 
+    from torch import fx
+
     from archprof.meta import Seen
 
 
@@ -51,6 +53,22 @@ def profile(
             columns[column.name], values[column.name] = column, found.values
             outside[column.name] = found.outside
     return Profile(spec.name, graph, columns, values, outside, spec.source, spec.claims, versions())
+
+
+def compile(  # noqa: A001 - what it does, in the field's word
+    model: str | os.PathLike[str] | Spec,
+    *,
+    device: str = "meta",
+    settings: Mapping[str, str] | None = None,
+) -> fx.GraphModule:
+    """Return a model as a torch.fx.GraphModule: on "meta" for analysis, on a real device initialised and ready to train.
+
+    Raises UserError for an unknown model or device, SpecError with every mistake of a spec.
+
+    >>> list(compile("inception-direct").state_dict())
+    ['conv.weight', 'conv.bias']
+    """
+    return build(model if isinstance(model, Spec) else load(model, settings=settings), device)
 
 
 def attach_facts(graph: Graph) -> None:

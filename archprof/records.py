@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 ITEM_BYTES: Mapping[str, int] = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1,
+    "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1, "float4_e2m1fn_x2": 1,
     "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8,
-    "bool": 1, "complex32": 4, "complex64": 8, "complex128": 16,
+    "bool": 1, "complex32": 4, "bcomplex32": 4, "complex64": 8, "complex128": 16,
     "qint8": 1, "quint8": 1, "qint32": 4,
 }  # fmt: skip
 """Bytes of one element, by torch's name of the dtype."""
@@ -188,12 +189,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A figure printed elsewhere, to be shown beside ours: measure, printed value, where it is printed."""
+    """A figure printed elsewhere, to be shown beside ours: measure, value, where it is printed, and how (`138M`)."""
 
     measure: str
     printed: float
     source: str
     span: Span
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

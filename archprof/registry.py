@@ -6,6 +6,7 @@ It knows nothing about what it holds.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -62,7 +63,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             return
         for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
             importlib.import_module(module.name)
-        for point in metadata.entry_points(group=ENTRY_POINTS):
+        for point in _plugins():
             point.load()
 
     def origin(self, name: str) -> str:
@@ -99,3 +100,9 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """Return the number of names."""
         self.load()
         return len(self._entries)
+
+
+@functools.cache
+def _plugins() -> tuple[metadata.EntryPoint, ...]:
+    """Return the entry points of installed plug-ins; looking through all installed packages is slow, so it is done once."""
+    return tuple(metadata.entry_points(group=ENTRY_POINTS))

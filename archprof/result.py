@@ -46,7 +46,7 @@ class Group:
                 yield part
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Profile:
     """The result of `archprof.profile`.
 
@@ -162,9 +162,7 @@ class Profile:
 
         Raises UserError where there is nothing at that path.
         """
-        from archprof.renderers import RENDERERS  # noqa: PLC0415 - renderers know profiles, not the other way round
-
-        return RENDERERS["explain"].function(self, View(path=path))
+        return self.render("explain", path=path)
 
     def ops_at(self, path: str) -> list[int]:
         """Return the numbers of the ops at or below a path; raise UserError where there are none."""
@@ -190,13 +188,13 @@ class Profile:
 
     def render(self, format: str, **options: Any) -> str:  # noqa: ANN401 - the fields of View
         """Return the profile in a registered format (`archprof list formats`)."""
-        from archprof.renderers import RENDERERS  # noqa: PLC0415 - see explain
+        from archprof.renderers import RENDERERS, View  # noqa: PLC0415 - renderers know profiles, not the other way round
 
         return RENDERERS[format].function(self, View(**options))
 
     def draw(self, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: ANN401 - the options of the diagram
         """Write a diagram to `path`; its ending says the format: .svg, .pdf, .png or .dot."""
-        from archprof.renderers.picture import draw  # noqa: PLC0415 - see explain
+        from archprof.renderers.picture import draw  # noqa: PLC0415 - see render
 
         draw(self, path, **options)
 
@@ -213,25 +211,6 @@ class Profile:
         return self.render("html")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What part of a profile to show: at or below `path`, to `depth` levels (None: by cost), which columns and rows.
-
-    `sort` names a column (largest first), `top` keeps that many rows; `raw` writes numbers without prefixes. `width` is
-    the terminal's, in characters, `color` whether it has colours.
-    """
-
-    path: str = ""
-    depth: int | None = None
-    columns: tuple[str, ...] = ()
-    sort: str = ""
-    top: int | None = None
-    raw: bool = False
-    width: int = 100
-    color: bool = False
-    unicode: bool = True
-
-
 def shape(op: Op) -> str:
     """Return an op's output shapes as text, several after one another.
 
@@ -239,8 +218,3 @@ def shape(op: Op) -> str:
     '1x8x4x4'
     """
     return ", ".join(map(str, op.outputs))
-
-
-def known(facts: Facts | Unknown) -> Facts | None:
-    """Return the facts, or None where they are unknown."""
-    return facts if isinstance(facts, Facts) else None

@@ -46,7 +46,7 @@ class Recorder(MetaMode):
 
     def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ANN401, ARG002
         """Note the call; one that returns no tensor (a size, a flag) is no op."""
-        if seen.outputs is None:
+        if not seen.outputs:
             return result
         given, made = [*tensors_in(args), *tensors_in(kwargs)], tensors_in(result)
         self.alive += made
@@ -121,7 +121,7 @@ def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:
         taken.add(name)
         inputs = tuple(tensor for tensor, _ in record.inputs)
         ops.append(
-            Op(name, seen.kind, path, inputs, seen.outputs or (), record.weights, seen.arguments, origin.layer, origin.span)
+            Op(name, seen.kind, path, inputs, seen.outputs, record.weights, seen.arguments, origin.layer, origin.span)
         )
     return ops
 

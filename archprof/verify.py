@@ -51,6 +51,7 @@ def twin(spec: Spec, reference: str, *, tolerance: float = 1e-5, seed: int = 0) 
     other = reference_module(reference, spec)
     ours = build(spec, "cpu").eval()
     other.eval()
+    other.training = getattr(other, "aux_logits", False)  # else the heads for training give nothing; dropout stays off
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         randomise(other)
@@ -120,3 +121,20 @@ def outputs(result: Any) -> list[torch.Tensor]:  # noqa: ANN401 - whatever a mod
         return [result]
     items = result.values() if isinstance(result, Mapping) else result
     return [tensor for item in items if item is not None for tensor in outputs(item)]
+
+
+def described(found: Twin) -> str:
+    """Return a comparison as text for people."""
+    head = f"{found.name} against {found.reference}: "
+    lines = []
+    for what, keys in (("missing", found.missing), ("extra", found.extra), ("of another shape", found.unequal)):
+        if keys:
+            shown = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")  # noqa: PLR2004 - enough to see the pattern
+            lines.append(f"  {len(keys)} keys {what}: {shown}")
+    if found.difference is None:
+        lines.insert(0, head + ("the state dicts differ" if lines else "the outputs have other shapes"))
+    else:
+        verdict = "bit-equal" if found.difference == 0 else f"largest difference {found.difference:.3g}"
+        shapes = ", ".join("x".join(map(str, shape)) for shape in found.shapes)
+        lines.append(f"{head}{found.keys} equal keys, outputs {shapes} {verdict} (tolerance {found.tolerance:g})")
+    return "\n".join(lines) + "\n"

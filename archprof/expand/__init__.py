@@ -229,7 +229,8 @@ class Expander(Walk):
                 measure = figure.measure.value if isinstance(figure.measure.value, str) else ""
                 if not is_number(printed) or not measure:
                     raise mistake(figure.printed, "E110", "a claim is {measure: number, source: text}")
-                yield Claim(measure, printed, figure.source, figure.node.span)
+                at = figure.printed
+                yield Claim(measure, printed, figure.source, figure.node.span, at.source.text[at.start : at.end])
             except Mistake as mistaken:
                 self.problems.append(mistaken.problem)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from archprof.errors import Problem, SpecError
+from archprof.errors import Problem, SpecError, nearest
 from archprof.language.document import Block, Body, Document, Edit, Figure, Pipeline, Setting, Step, Steps, Variant
 from archprof.language.explain import KEYWORDS, SyntaxProblem
 from archprof.language.expression import (
@@ -213,10 +213,18 @@ class _Reader:
         return Edit(node, sides[0].text, anchor, tuple(self.steps(steps)))
 
     def by_variant(self, section: str, read_one: Callable[[Node], Any]) -> dict[str, tuple[Any, ...]]:
+        """Return the entries of `checks` or `claims`: those of a list, or under `all`, stand under ''."""
         node = self.root.get(section)
-        if isinstance(node, Table):
-            return {key.text: tuple(map(read_one, _items(value))) for key, value in node}
-        return {"": tuple(map(read_one, _items(node)))}
+        if not isinstance(node, Table):
+            return {"": tuple(map(read_one, _items(node)))}
+        known = ["all", *(key.text for key, _ in self.section("variants"))]
+        known += [value.text for key, value in self.root if key.text == "name" and isinstance(value, Scalar)]
+        for key, _ in node:
+            if key.text not in known:
+                close = nearest(key.text, known)
+                label = f"did you mean {close!r}?" if close else f"variants: {', '.join(known[1:])}"
+                self.problems.append(key.problem("E210", f"{section} for {key.text!r}, which is no variant", label))
+        return {"" if key.text == "all" else key.text: tuple(map(read_one, _items(value))) for key, value in node}
 
     def value(self, node: Node) -> Expression:
         if isinstance(node, Items):

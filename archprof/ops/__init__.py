@@ -2,8 +2,8 @@
 
 A rule is a function with the arguments of the torch function it speaks for, Tensors in place of tensors, and `out`
 (the output, or the tuple of outputs) in front; it returns Facts. Where it is worth it, a second function with the same
-arguments but `out` says the output's shape, so that no kernel has to run. It raises ValueError or IndexError where the
-arguments do not fit each other: then torch is to be asked, whose own message says why. No rule imports torch.
+arguments but `out` says the output's shape, so that no kernel has to run. It raises ValueError where the arguments
+do not fit each other: then torch is to be asked, whose own message says why. No rule imports torch.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ FREE_ARGUMENTS = frozenset({
 })  # fmt: skip
 """Keyword arguments of torch functions that change neither a cost nor a shape; no rule has to list them."""
 
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x2": "other"}
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -37,15 +39,21 @@ class Rule:
 
     @property
     def doc(self) -> list[str]:
-        """The docstring's lines: the shape signature, then the formula in words."""
-        return [line.strip() for line in inspect.cleandoc(self.function.__doc__ or "").splitlines() if line.strip()]
+        """The docstring in two: the shape signature, and the cost in words on one line."""
+        signature, _, cost = inspect.cleandoc(self.function.__doc__ or "").partition("\n")
+        return [signature, " ".join(cost.split())]
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call by name, defaults left out; raise TypeError where they do not fit the rule.
 
-        What torch takes as `*sizes` is one tuple under that name. `FREE_ARGUMENTS` are dropped.
+        What torch takes as `*sizes` is one tuple under that name. `FREE_ARGUMENTS` are dropped, and numpy's names for
+        arguments, which torch also takes, are turned into torch's.
         """
-        kept = {name: value for name, value in kwargs.items() if name not in FREE_ARGUMENTS}
+        kept = {
+            name if name in self.signature.parameters else NUMPY_NAMES.get(name, name): value
+            for name, value in kwargs.items()
+            if name not in FREE_ARGUMENTS
+        }
         return dict(self.signature.bind(*args, **kept).arguments)
 
     def call(self, arguments: Mapping[str, Any]) -> inspect.BoundArguments:
@@ -59,14 +67,14 @@ class Rule:
     def output(self, arguments: Mapping[str, Any]) -> Shapes | None:
         """Return the output's shape, in the structure torch returns; None where torch has to be asked.
 
-        That is so without a shape rule, and for arguments that do not fit each other (torch's own error is the better one).
+        That is so without a shape rule, and for arguments that do not fit each other: torch's own error is better.
         """
         if self.shape is None:
             return None
         call = self.call(arguments)
         try:
             return self.shape(*call.args, **call.kwargs)
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, TypeError, AttributeError, ArithmeticError):
             return None
 
 

@@ -36,12 +36,13 @@ def sdpa_shape(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | No
 
 
 @rule("scaled_dot_product_attention", shape=sdpa_shape)
-def sdpa(out: Tensor, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
-         is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False) -> Facts:  # fmt: skip
+def sdpa(out: Tensor, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None,
+         dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
+         enable_gqa: bool = False) -> Facts:  # fmt: skip
     """[n, h, t, d], [n, g, s, d], [n, g, s, dv] -> [n, h, t, dv]
 
-    MACs: scores n x h x t x d x s, then n x h x t x s x dv, the query heads counting even where g < h. Effective: of the
-    t x s pairs those a causal mask leaves. FLOPs: + 6 per score (scale 1, softmax 5), 1 more for a mask tensor.
+    MACs: scores n x h x t x d x s, then n x h x t x s x dv, the query heads counting even where g < h. Effective: of
+    the t x s pairs those a causal mask leaves. FLOPs: + 6 per score (scale 1, softmax 5), 1 more for a mask tensor.
     """
     *lead, queries, features = out.shape
     keys = key.shape[-2]
@@ -87,9 +88,9 @@ def mha(out: Tensor | tuple[Tensor, ...], query: Tensor, key: Tensor, value: Ten
         is_causal: bool = False) -> Facts:  # fmt: skip
     """[t, n, e], [s, n, ek], [s, n, ev] -> [t, n, e]
 
-    MACs: projections of query, key and value (t x n x e x e, s x n x ek x e, s x n x ev x e), scores n x h x t x d x s
-    and n x h x t x s x d, projection out t x n x e x e. Effective: the scores a causal mask leaves. FLOPs: + 1 per output
-    for each bias, 6 per score (7 with a mask tensor), h per weight returned.
+    MACs: projections of query, key and value (n x t x e x e, n x s x ek x e, n x s x ev x e), scores n x h x t x d x s
+    and n x h x t x s x d, projection out n x t x e x e. Effective: the scores a causal mask leaves. FLOPs: + 1 per
+    output for each bias, 6 per score (7 with a mask tensor), h per averaged weight returned.
     """
     width = query.shape[-1]
     batch = math.prod(query.shape[1:-1])

@@ -99,7 +99,7 @@ def einsum(out: Tensor, equation: object, *operands: Any) -> Facts:  # noqa: ANN
     """[axes], [axes], ... -> [axes]
 
     MACs: for two operands the product of the sizes of all labels; more are contracted in pairs from the left. A label
-    that one operand alone has is summed first, k - 1 FLOPs each; a pair that sums nothing is a product: 1 FLOP per output.
+    that one operand alone has is summed first, in FLOPs; a pair that sums nothing is a product: 1 FLOP per output.
     """
     terms, output = parsed(equation, operands)
     sizes = _sizes(terms)

@@ -1,7 +1,7 @@
-"""Ops without arithmetic: views, which move nothing, and copies, which move bytes; dropout and dtype conversions with them.
+"""Ops without arithmetic: views, which move nothing, and copies, which move bytes; dropout and conversions with them.
 
-Whether a reshape can be a view depends on strides, which archprof does not follow: it is taken to be one, as it is for a
-contiguous tensor. `contiguous` is taken to copy.
+Whether a reshape can be a view depends on strides, which archprof does not follow: it is taken to be one, as it is for
+a contiguous tensor. `contiguous` is taken to copy.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from archprof.records import ITEM_BYTES, Facts, Tensor
 
 @rule(
     "flatten", "view", "reshape", "ravel", "unflatten", "view_as", "reshape_as", "transpose", "t", "permute", "adjoint",
-    "swapaxes", "swapdims", "movedim", "moveaxis", "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to", "narrow",
-    "select", "diagonal", "chunk", "unsafe_chunk", "split", "unsafe_split", "split_with_sizes", "tensor_split", "hsplit",
-    "vsplit", "dsplit", "unbind", "detach", "alias", "as_strided", "view_as_real", "view_as_complex", "real", "imag", "conj",
-    "resolve_conj", "resolve_neg", "requires_grad", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "meshgrid",
-    "get", "values", "identity", "retain_grad",
+    "swapaxes", "swapdims", "movedim", "moveaxis", "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to",
+    "narrow", "select", "diagonal", "chunk", "split", "split_with_sizes", "tensor_split", "hsplit", "vsplit", "dsplit",
+    "unbind", "detach", "as_strided", "view_as_real", "view_as_complex", "real", "imag", "conj", "requires_grad",
+    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "meshgrid", "get",
 )  # fmt: skip
 def view(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Facts:  # noqa: ANN401 - sizes and axes
     """[*] -> [+]
@@ -32,8 +31,8 @@ def view(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Fac
 
 @rule(
     "repeat", "tile", "repeat_interleave", "flip", "fliplr", "flipud", "rot90", "diag", "diag_embed", "diagflat",
-    "block_diag", "masked_select", "hstack", "vstack", "dstack", "column_stack", "row_stack", "take", "resize",
-    "pack_padded_sequence", "pad_packed_sequence", "cartesian_prod", "combinations", "deepcopy", "assert",
+    "block_diag", "masked_select", "hstack", "vstack", "dstack", "column_stack", "take", "pack_padded_sequence",
+    "pad_packed_sequence",
 )  # fmt: skip
 def move(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Facts:  # noqa: ANN401 - sizes and axes
     """[*] -> [+]
@@ -147,7 +146,8 @@ def center_crop(out: Tensor, input: Tensor, size: Axes) -> Facts:
 
 
 def _crop_like_shape(input: Tensor, reference: Tensor) -> Tensor:
-    fit(all(x >= y for x, y in zip(input.shape[2:], reference.shape[2:], strict=True)), "the crop is larger than the input")
+    sizes = zip(input.shape[2:], reference.shape[2:], strict=True)
+    fit(all(x >= y for x, y in sizes), "the crop is larger than the input")
     return Tensor(input.shape[:2] + reference.shape[2:], input.dtype)
 
 
@@ -160,7 +160,10 @@ def crop_like(out: Tensor, input: Tensor, reference: Tensor) -> Facts:
     return Facts(is_view=True)
 
 
-@rule("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout", shape=same)
+@rule(
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout",
+    shape=same,
+)  # fmt: skip
 def dropout(out: Tensor, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Facts:
     """[*] -> [*]
 
@@ -183,7 +186,7 @@ def _to_shape(input: Tensor, *settings: Any, **options: Any) -> Tensor:
     return Tensor(input.shape, _wanted(input, settings, options))
 
 
-@rule("to", "type_as", "cpu", "cuda", shape=_to_shape)
+@rule("to", "type_as", "cpu", shape=_to_shape)
 def to(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401 - dtype, device or tensor
     """[*] -> [*], another dtype
 
@@ -226,9 +229,9 @@ for _kind, _dtype in {
 
 
 @rule(
-    "zeros", "ones", "full", "empty", "eye", "arange", "linspace", "logspace", "range", "rand", "randn", "randint",
-    "randperm", "tensor", "as_tensor", "asarray", "scalar_tensor", "from_numpy", "tril_indices", "triu_indices",
-    "empty_strided", "hann_window", "hamming_window", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like",
+    "zeros", "ones", "full", "empty", "eye", "arange", "linspace", "logspace", "rand", "randn", "randint",
+    "randperm", "tensor", "as_tensor", "asarray", "scalar_tensor", "tril_indices", "triu_indices",
+    "hann_window", "hamming_window", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like",
     "randn_like", "randint_like", "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor", "uniform", "normal",
     "bernoulli", "random", "exponential", "zero", "fill", "multinomial", "poisson", "log_normal",
 )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archprof.ops import rule, tensors
-from archprof.ops.shapes import broadcast, chosen, fit, same
+from archprof.ops.shapes import broadcast, category, chosen, fit, same
 from archprof.records import ITEM_BYTES, Facts, Tensor
 
 
@@ -98,24 +98,33 @@ def _picked(out: Tensor, *indices: Tensor) -> Facts:
 
 
 def _embedding_shape(input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
-                     norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:  # fmt: skip
-    fit(len(weight.shape) == 2 and input.dtype in {"int64", "int32"}, "the table or the indices are of the wrong kind")
-    return Tensor((*input.shape, weight.shape[1]), weight.dtype)
+                     norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+                     sparse: bool = False) -> Tensor:  # fmt: skip
+    indices, table = _table(input, weight)
+    fit(len(table.shape) == 2, "the table is no matrix")
+    fit(indices.dtype in {"int64", "int32"}, "the indices are no integers")
+    return Tensor((*indices.shape, table.shape[1]), table.dtype)
+
+
+def _table(input: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return indices and table: torch.embedding takes them the other way round than torch.nn.functional.embedding."""
+    return (input, weight) if category(weight.dtype) > 1 else (weight, input)
 
 
 @rule("embedding", shape=_embedding_shape)
-def embedding(out: Tensor, input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
-              norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False) -> Facts:  # fmt: skip
+def embedding(out: Tensor, input: Tensor, weight: Tensor, padding_idx: int | None = None,
+              max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+              sparse: bool = False) -> Facts:  # fmt: skip
     """[*], [v, d] -> [*, d]
 
     FLOPs: 0. It reads the rows it gathers and the indices, not the table.
     """
-    return _picked(out, input)
+    return _picked(out, _table(input, weight)[0])
 
 
 def _bag_shape(input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
-               norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,
-               per_sample_weights: Tensor | None = None, include_last_offset: bool = False,
+               norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean",
+               sparse: bool = False, per_sample_weights: Tensor | None = None, include_last_offset: bool = False,
                padding_idx: int | None = None) -> Tensor:  # fmt: skip
     fit((len(input.shape) == 2) == (offsets is None), "offsets go with indices of one axis")
     bags = offsets.shape[0] - bool(include_last_offset) if offsets else input.shape[0]
@@ -123,13 +132,14 @@ def _bag_shape(input: Tensor, weight: Tensor, offsets: Tensor | None = None, max
 
 
 @rule("embedding_bag", shape=_bag_shape)
-def embedding_bag(out: Tensor, input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
-                  norm_type: float = 2.0, scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,
-                  per_sample_weights: Tensor | None = None, include_last_offset: bool = False,
-                  padding_idx: int | None = None) -> Facts:  # fmt: skip
+def embedding_bag(out: Tensor, input: Tensor, weight: Tensor, offsets: Tensor | None = None,
+                  max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+                  mode: str = "mean", sparse: bool = False, per_sample_weights: Tensor | None = None,
+                  include_last_offset: bool = False, padding_idx: int | None = None) -> Facts:  # fmt: skip
     """[n, k], [v, d] -> [n, d]
 
-    FLOPs: k - 1 per output for sum and max, k for mean, k more with weights. It reads the rows it gathers and the indices.
+    FLOPs: k - 1 per output for sum and max, k for mean, k more with weights. It reads the rows it gathers and the
+    indices.
     """
     rows = input.elements * weight.shape[1]
     flops = rows if mode == "mean" else max(0, rows - out.elements)
@@ -184,7 +194,8 @@ def index_select(out: Tensor, input: Tensor, dim: int, index: Tensor) -> Facts:
     return _picked(out, index)
 
 
-@rule("scatter", "index_copy", "index_fill", "masked_scatter", "slice_scatter", "select_scatter", shape=same)
+@rule("scatter", "index_copy", "index_fill", "masked_scatter", "slice_scatter", "select_scatter",
+      shape=same)  # fmt: skip
 def scatter(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401 - axis, index, source
     """[*x], [*y], [*y] -> [*x]
 

@@ -178,12 +178,12 @@ def _rows_shape(a: Tensor, b: Tensor) -> Tensor:
     return Tensor((*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-2]), promoted(a, b))
 
 
-@rule("rbf", shape=_rows_shape)
+@rule("rbf", shape=lambda input, centres: _rows_shape(input, centres))
 def rbf(out: Tensor, input: Tensor, centres: Tensor) -> Facts:
     """[n, f], [m, f] -> [n, m]
 
-    MACs: n x f x m, counting the squared distance as a contraction over f (each pair one product, one sum). FLOPs: 3 per
-    pair of features: a difference, a square and a sum.
+    MACs: n x f x m, counting the squared distance as a contraction over f (each pair one product, one sum). FLOPs: 3
+    per pair of features: a difference, a square and a sum.
     """
     features = input.shape[-1]
     return contraction((out.shape[0], features, out.shape[1]), flops=features * out.elements)

@@ -15,9 +15,10 @@ STATISTICS = 4
 """FLOPs per element of mean and variance: a sum; a difference, a square and a sum."""
 
 
-def _batch_norm_shape(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
-                      bias: Tensor | None = None, training: bool = False, momentum: float | None = 0.1,
-                      eps: float = 1e-5) -> Tensor:  # fmt: skip
+def _batch_norm_shape(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
+                      weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
+                      momentum: float | None = 0.1, eps: float = 1e-5,
+                      cudnn_enabled: bool = True) -> Tensor:  # fmt: skip
     per_map = [tensor for tensor in (running_mean, running_var, weight, bias) if tensor]
     fit(all(tensor.shape == (input.shape[1],) for tensor in per_map), "the input has the wrong number of channels")
     return input
@@ -26,7 +27,7 @@ def _batch_norm_shape(input: Tensor, running_mean: Tensor | None, running_var: T
 @rule("batch_norm", shape=_batch_norm_shape)
 def batch_norm(out: Tensor, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
                weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
-               momentum: float | None = 0.1, eps: float = 1e-5) -> Facts:  # fmt: skip
+               momentum: float | None = 0.1, eps: float = 1e-5, cudnn_enabled: bool = True) -> Facts:  # fmt: skip
     """[n, c, *x], [c], [c] -> [n, c, *x]
 
     FLOPs: 2 per element, a scale and a shift that hold mean, variance, weight and bias; 4 more in training for mean and
@@ -36,7 +37,8 @@ def batch_norm(out: Tensor, input: Tensor, running_mean: Tensor | None, running_
 
 
 def _layer_norm_shape(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None,
-                      bias: Tensor | None = None, eps: float | None = 1e-5) -> Tensor:  # fmt: skip
+                      bias: Tensor | None = None, eps: float | None = 1e-5,
+                      cudnn_enable: bool = True) -> Tensor:  # fmt: skip
     tail = tuple(normalized_shape)
     fit(input.shape[len(input.shape) - len(tail) :] == tail, "the input has the wrong last sizes")
     fit(all(tensor.shape == tail for tensor in (weight, bias) if tensor), "weight or bias do not fit")
@@ -45,7 +47,7 @@ def _layer_norm_shape(input: Tensor, normalized_shape: Sequence[int], weight: Te
 
 @rule("layer_norm", shape=_layer_norm_shape)
 def layer_norm(out: Tensor, input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None,
-               bias: Tensor | None = None, eps: float = 1e-5) -> Facts:  # fmt: skip
+               bias: Tensor | None = None, eps: float = 1e-5, cudnn_enable: bool = True) -> Facts:  # fmt: skip
     """[*, f] -> [*, f]
 
     FLOPs: 6 per element: mean and variance 4, subtract and scale 2; 1 more for a weight and 1 for a bias.
@@ -54,7 +56,7 @@ def layer_norm(out: Tensor, input: Tensor, normalized_shape: Sequence[int], weig
 
 
 def _group_norm_shape(input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
-                      eps: float = 1e-5) -> Tensor:  # fmt: skip
+                      eps: float = 1e-5, cudnn_enabled: bool = True) -> Tensor:  # fmt: skip
     fit(input.shape[1] % num_groups == 0, f"{input.shape[1]} channels do not make {num_groups} groups")
     fit(all(tensor.shape == (input.shape[1],) for tensor in (weight, bias) if tensor), "weight or bias do not fit")
     return input
@@ -62,7 +64,7 @@ def _group_norm_shape(input: Tensor, num_groups: int, weight: Tensor | None = No
 
 @rule("group_norm", shape=_group_norm_shape)
 def group_norm(out: Tensor, input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None,
-               eps: float = 1e-5) -> Facts:  # fmt: skip
+               eps: float = 1e-5, cudnn_enabled: bool = True) -> Facts:  # fmt: skip
     """[n, c, *x] -> [n, c, *x]
 
     FLOPs: 6 per element: mean and variance 4, subtract and scale 2; 1 more for a weight and 1 for a bias.
@@ -86,7 +88,12 @@ def _normalised(out: Tensor, weight: Tensor | None, bias: Tensor | None) -> Fact
     return Facts(flops=(STATISTICS + 2 + (weight is not None) + (bias is not None)) * out.elements)
 
 
-@rule("rms_norm", shape=lambda input, normalized_shape, weight=None, eps=None: _layer_norm_shape(input, normalized_shape, weight))
+def _rms_norm_shape(input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None,
+                    eps: float | None = None) -> Tensor:  # fmt: skip
+    return _layer_norm_shape(input, normalized_shape, weight)
+
+
+@rule("rms_norm", shape=_rms_norm_shape)
 def rms_norm(out: Tensor, input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None,
              eps: float | None = None) -> Facts:  # fmt: skip
     """[*, f] -> [*, f]
@@ -101,7 +108,7 @@ def local_response_norm(out: Tensor, input: Tensor, size: int, alpha: float = 1e
                         k: float = 1.0) -> Facts:  # fmt: skip
     """[n, c, *x] -> [n, c, *x]
 
-    FLOPs: size + 4 per element: a square, size - 1 sums over the neighbouring maps, a scale, a shift, a power, a division.
+    FLOPs: size + 4 per element: a square, size - 1 sums over neighbouring maps, a scale, a shift, a power, a division.
     """
     return Facts(flops=(size + 4) * out.elements)
 

@@ -1,6 +1,6 @@
 """Elementwise ops: activations, functions, arithmetic and comparisons, all at one FLOP per output element.
 
-Whatever the function is (a ReLU, an exponential, a GELU), it counts 1: what it costs on a device is no matter of counting.
+Whatever the function is (a ReLU, an exponential, a GELU), it counts 1: what it takes on a device is not counted here.
 The few that are defined as several operations say so.
 """
 
@@ -9,15 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from archprof.ops import rule
-from archprof.ops.shapes import broadcast, chosen, fit, promoted, same, same_float
+from archprof.ops.shapes import broadcast, chosen, component, fit, promoted, same, same_float
 from archprof.records import Facts, Tensor
 
 Operand = Tensor | int | float | complex | bool
 
 
 @rule(
-    "relu", "hardtanh", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "hardsigmoid",
-    "log_sigmoid", "logsigmoid", "tanhshrink", "softshrink", "hardshrink", "softplus", "softsign", "threshold", "rrelu",
+    "relu", "hardtanh", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish",
+    "hardsigmoid", "log_sigmoid", "tanhshrink", "softshrink", "hardshrink", "softplus", "softsign", "threshold",
+    "rrelu",
     shape=same,
 )  # fmt: skip
 def activation(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401 - slopes, limits
@@ -29,10 +30,9 @@ def activation(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Fa
 
 
 @rule(
-    "sigmoid", "tanh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "sin", "cos", "tan", "asin",
-    "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "reciprocal", "logit", "sinc",
-    "lgamma", "digamma", "special_expit", "special_erf", "deg2rad", "rad2deg", "arctan", "arcsin", "arccos", "rdiv",
-    "rtruediv", "i0",
+    "sigmoid", "tanh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "sin", "cos", "tan",
+    "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "reciprocal", "logit",
+    "sinc", "lgamma", "digamma", "special_expit", "special_erf",
     shape=same_float,
 )  # fmt: skip
 def function(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401
@@ -44,7 +44,7 @@ def function(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Fact
 
 
 @rule(
-    "neg", "negative", "square", "sign", "sgn", "round", "floor", "ceil", "trunc", "fix", "frac", "positive", "pos",
+    "neg", "negative", "square", "sign", "sgn", "round", "floor", "ceil", "trunc", "frac", "positive",
     "bitwise_not", "invert", "nan_to_num",
     shape=same,
 )  # fmt: skip
@@ -57,8 +57,7 @@ def unary(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts: 
 
 
 def _magnitude(input: Tensor) -> Tensor:
-    halves = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}
-    return Tensor(input.shape, halves.get(input.dtype, input.dtype))
+    return Tensor(input.shape, component(input.dtype))
 
 
 @rule("abs", "absolute", shape=_magnitude)
@@ -103,8 +102,9 @@ def add(out: Tensor, input: Operand, other: Operand, alpha: float = 1) -> Facts:
 
 @rule(
     "mul", "multiply", "maximum", "minimum", "fmax", "fmin", "remainder", "fmod", "rmod", "bitwise_and", "bitwise_or",
-    "bitwise_xor", "and", "or", "xor", "ror", "rxor", "rmul", "bitwise_left_shift", "bitwise_right_shift", "lshift",
-    "rshift", "floor_divide", "floordiv", "rfloordiv", "copysign", "hypot",
+    "bitwise_xor", "and", "or", "xor", "iand", "ior",
+    "ixor", "ilshift", "irshift", "bitwise_left_shift", "bitwise_right_shift", "lshift", "rshift",
+    "floor_divide", "floordiv", "rfloordiv",
     shape=binary_shape,
 )  # fmt: skip
 def binary(out: Tensor, input: Operand, other: Operand) -> Facts:
@@ -120,7 +120,7 @@ def _div_shape(input: Operand, other: Operand, rounding_mode: str | None = None)
     return result if rounding_mode else same_float(result)
 
 
-@rule("div", "divide", "true_divide", "truediv", "atan2", "arctan2", "logaddexp", "xlogy", shape=_div_shape)
+@rule("div", "divide", "true_divide", "rdiv", "atan2", "xlogy", "copysign", shape=_div_shape)
 def div(out: Tensor, input: Operand, other: Operand, rounding_mode: str | None = None) -> Facts:
     """[*], [*] -> [*]
 
@@ -129,7 +129,7 @@ def div(out: Tensor, input: Operand, other: Operand, rounding_mode: str | None =
     return Facts(flops=out.elements)
 
 
-@rule("pow", "float_power", shape=lambda input, exponent: binary_shape(input, exponent))
+@rule("pow", shape=lambda input, exponent: binary_shape(input, exponent))
 def power(out: Tensor, input: Operand, exponent: Operand) -> Facts:
     """[*], [*] -> [*]
 

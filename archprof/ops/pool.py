@@ -154,6 +154,20 @@ def _register_adaptive_max(count: int, *, indices: bool) -> None:
         return Facts(flops=adaptive_reads(input, result, count) - result.elements, window=window)
 
 
+def _register_fractional(count: int) -> None:
+    """File fractional_max_pool2d or 3d."""
+
+    @rule(f"fractional_max_pool{count}d", f"fractional_max_pool{count}d_with_indices")
+    def fractional_max_pool(out: Tensor | tuple[Tensor, ...], input: Tensor, kernel_size: Axes,
+                            output_size: Axes | None = None, output_ratio: object = None,
+                            return_indices: bool = False) -> Facts:  # fmt: skip
+        """[n, c, *x] -> [n, c, *y]
+
+        FLOPs: k - 1 comparisons per output. No window: where it stands is drawn at random.
+        """
+        return Facts(flops=(math.prod(axes(kernel_size, count)) - 1) * first(out).elements)
+
+
 for _count in (1, 2, 3):
     _register_max_pool(_count, indices=False)
     _register_max_pool(_count, indices=True)
@@ -162,18 +176,8 @@ for _count in (1, 2, 3):
     _register_adaptive_avg(_count)
     _register_adaptive_max(_count, indices=False)
     _register_adaptive_max(_count, indices=True)
-
-
-@rule("fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d",
-      "fractional_max_pool3d_with_indices")  # fmt: skip
-def fractional_max_pool(out: Tensor | tuple[Tensor, ...], input: Tensor, kernel_size: Axes, output_size: Axes | None = None,
-                        output_ratio: object = None, return_indices: bool = False) -> Facts:  # fmt: skip
-    """[n, c, *x] -> [n, c, *y]
-
-    FLOPs: k - 1 comparisons per output. No window: where it stands is drawn at random.
-    """
-    count = len(axes(output_size, 2)) if isinstance(output_size, Sequence) else 2
-    return Facts(flops=(math.prod(axes(kernel_size, count)) - 1) * first(out).elements)
+for _count in (2, 3):
+    _register_fractional(_count)
 
 
 @rule("max_unpool1d", "max_unpool2d", "max_unpool3d")

@@ -74,8 +74,8 @@ def _register(kind: str, family: str, gates: int) -> None:
                   dropout: Any, train: Any, bidirectional: Any, batch_first: Any = False) -> Facts:  # fmt: skip
         """[t, n, f], [layers, n, h] -> [t, n, h], [layers, n, h]
 
-        MACs: for every layer and direction t x n x G x h x (f + h), G being 4 for lstm, 3 for gru and 1 for rnn, + t x n x
-        h x p for a projection to p. FLOPs: + per hidden unit and step 13, 11 or 2, and 2G for the biases.
+        MACs: for every layer and direction t x n x G x h x (f + h), G being 4 for lstm, 3 for gru and 1 for rnn,
+        + t x n x h x p for a projection to p. FLOPs: + per hidden unit and step 13, 11 or 2, and 2G for the biases.
         """
         net = _net(input, hx, params, has_biases, num_layers, bidirectional, batch_first)
         hidden = net.states[-1].shape[-1]
@@ -103,8 +103,8 @@ def _register_cell(kind: str, family: str, gates: int) -> None:
              b_ih: Tensor | None = None, b_hh: Tensor | None = None) -> Facts:  # fmt: skip
         """[n, f], [n, h] -> [n, h]
 
-        MACs: n x G x h x (f + h), G being 4 for lstm, 3 for gru and 1 for rnn. FLOPs: + per hidden unit 13, 11 or 2, and G
-        for each bias.
+        MACs: n x G x h x (f + h), G being 4 for lstm, 3 for gru and 1 for rnn. FLOPs: + per hidden unit 13, 11 or 2,
+        and G for each bias.
         """
         batch, hidden = math.prod(input.shape[:-1]), w_hh.shape[1]
         biases = (b_ih is not None) + (b_hh is not None)

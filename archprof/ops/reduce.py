@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from archprof.ops import rule
-from archprof.ops.shapes import Axes, category, chosen, floating, named, reduced
+from archprof.ops.shapes import Axes, broadcast, category, chosen, fit, floating, named, promoted, reduced
 from archprof.records import Facts, Tensor
 
 
@@ -28,7 +28,13 @@ def total(out: Tensor, input: Tensor, dim: Axes | None = None, keepdim: bool = F
     return Facts(flops=input.elements - out.elements)
 
 
-@rule("mean", "nanmean", shape=lambda input, dim=None, keepdim=False, dtype=None: _mean_shape(input, dim, keepdim, dtype))
+def _mean_shape(input: Tensor, dim: Axes | None = None, keepdim: bool = False, dtype: object = None) -> Tensor:
+    result = named(dtype) if dtype else input.dtype
+    fit(category(result) > 1, "torch has no mean of integers")
+    return Tensor(reduced(input.shape, dim, keepdim=keepdim), result)
+
+
+@rule("mean", "nanmean", shape=_mean_shape)
 def mean(out: Tensor, input: Tensor, dim: Axes | None = None, keepdim: bool = False, dtype: object = None) -> Facts:
     """[*, k] -> [*]
 
@@ -37,14 +43,17 @@ def mean(out: Tensor, input: Tensor, dim: Axes | None = None, keepdim: bool = Fa
     return Facts(flops=input.elements)
 
 
-def _mean_shape(input: Tensor, dim: Axes | None, keepdim: bool, dtype: object) -> Tensor:
-    result = named(dtype) if dtype else input.dtype
-    if category(result) < 2:
-        raise ValueError("torch has no mean of integers")
-    return Tensor(reduced(input.shape, dim, keepdim=keepdim), result)
+def _extreme_shape(input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False,
+                   other: Tensor | None = None) -> Tensor:  # fmt: skip
+    second = dim if isinstance(dim, Tensor) else other
+    if second is not None:
+        return Tensor(broadcast(input.shape, second.shape), promoted(input, second))
+    # With an axis torch returns a named tuple, whose fields callers use: only torch can make one.
+    fit(dim is None, "values and indices")
+    return Tensor((), input.dtype)
 
 
-@rule("max", "min")
+@rule("max", "min", shape=_extreme_shape)
 def extreme(out: Tensor | tuple[Tensor, ...], input: Tensor, dim: int | Tensor | None = None, keepdim: bool = False,
             other: Tensor | None = None) -> Facts:  # fmt: skip
     """[*, k] -> [*], with an axis also the indices
@@ -78,11 +87,7 @@ def argmax(out: Tensor, input: Tensor, dim: int | None = None, keepdim: bool = F
     return Facts(flops=input.elements - out.elements)
 
 
-def _truth_shape(input: Tensor, dim: Axes | None = None, keepdim: bool = False) -> Tensor:
-    return Tensor(reduced(input.shape, dim, keepdim=keepdim), "uint8" if input.dtype == "uint8" else "bool")
-
-
-@rule("all", "any", "count_nonzero", "median", "nanmedian", "mode", "kthvalue", "aminmax", "unique", "nonzero", "equal")
+@rule("all", "any", "count_nonzero", "median", "nanmedian", "mode", "kthvalue", "aminmax", "unique", "nonzero")
 def scan(out: Tensor | tuple[Tensor, ...], input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401
     """[*, k] -> [*]
 
@@ -96,12 +101,13 @@ def spread(out: Tensor | tuple[Tensor, ...], input: Tensor, dim: Axes | bool | N
            keepdim: bool = False, correction: float = 1) -> Facts:  # fmt: skip
     """[*, k] -> [*]
 
-    FLOPs: 4k per output: k for the mean, then k differences, k squares, k - 1 sums and a division. The root is not counted.
+    FLOPs: 4k per output: k for the mean, then k differences, k squares, k - 1 sums and a division. No root is counted.
     """
     return Facts(flops=4 * input.elements)
 
 
-def _norm_shape(input: Tensor, p: Any = "fro", dim: Axes | None = None, keepdim: bool = False, dtype: object = None) -> Tensor:
+def _norm_shape(input: Tensor, p: Any = "fro", dim: Axes | None = None, keepdim: bool = False,
+                dtype: object = None) -> Tensor:  # fmt: skip
     return Tensor(reduced(input.shape, dim, keepdim=keepdim), named(dtype) if dtype else input.dtype)
 
 
@@ -159,7 +165,7 @@ def cumsum(out: Tensor, input: Tensor, dim: int, dtype: object = None) -> Facts:
     return Facts(flops=input.elements - input.elements // max(1, length))
 
 
-@rule("sort", "argsort", "msort")
+@rule("sort", "argsort")
 def sort(out: Tensor | tuple[Tensor, ...], input: Tensor, dim: int = -1, descending: bool = False,
          stable: bool | None = None) -> Facts:  # fmt: skip
     """[*, k] -> [*, k], [*, k] int64

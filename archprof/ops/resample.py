@@ -21,6 +21,10 @@ def _interpolate_shape(input: Tensor, size: Axes | None = None, scale_factor: Sc
                        align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
                        antialias: bool = False) -> Tensor:  # fmt: skip
     old = input.shape[2:]
+    fit(
+        {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(mode, len(old)) == len(old),
+        f"{mode} in other axes",
+    )
     if size is not None:
         return Tensor(input.shape[:2] + axes(size, len(old)), input.dtype)
     factors = scale_factor if isinstance(scale_factor, Sequence) else [scale_factor] * len(old)
@@ -28,14 +32,15 @@ def _interpolate_shape(input: Tensor, size: Axes | None = None, scale_factor: Sc
     return Tensor(input.shape[:2] + new, input.dtype)
 
 
-@rule("interpolate", "upsample", "upsample_nearest", "upsample_bilinear", shape=_interpolate_shape)
+@rule("interpolate", shape=_interpolate_shape)
 def interpolate(out: Tensor, input: Tensor, size: Axes | None = None, scale_factor: Scale = None, mode: str = "nearest",
                 align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
                 antialias: bool = False) -> Facts:  # fmt: skip
     """[n, c, *x] -> [n, c, *y]
 
-    FLOPs: 0 for nearest; else 2k - 1 per output, the weighted sum of k inputs (linear 2, bilinear 4, trilinear 8, bicubic
-    16; antialiased, more by the reduction of each axis); area as an adaptive average pooling. Weights are not counted.
+    FLOPs: 0 for nearest; else 2k - 1 per output, the weighted sum of k inputs (linear 2, bilinear 4, trilinear 8,
+    bicubic 16; antialiased, more by the reduction of each axis); area as an adaptive average pooling. The weights
+    themselves are not counted.
     """
     old, new = input.shape[2:], out.shape[2:]
     if mode == "area":
@@ -58,8 +63,8 @@ def grid_sample(out: Tensor, input: Tensor, grid: Tensor, mode: str = "bilinear"
                 align_corners: bool | None = None) -> Facts:  # fmt: skip
     """[n, c, *x], [n, *y, d] -> [n, c, *y]
 
-    FLOPs: 2 per coordinate (scale and shift), and per output the weighted sum of k inputs, 2k - 1, where k is 2 to the d
-    for bilinear, 4 to the d for bicubic; nothing more for nearest. Weights are not counted.
+    FLOPs: 2 per coordinate (scale and shift), and per output the weighted sum of k inputs, 2k - 1, where k is 2 to the
+    d for bilinear, 4 to the d for bicubic; nothing more for nearest. The weights themselves are not counted.
     """
     taps = {"bilinear": 2, "bicubic": 4}.get(mode, 0) ** (len(grid.shape) - 2)
     return Facts(flops=2 * grid.elements + max(0, 2 * taps - 1) * out.elements)
@@ -106,7 +111,7 @@ def pixel_unshuffle(out: Tensor, input: Tensor, downscale_factor: int) -> Facts:
     return Facts()
 
 
-@rule("channel_shuffle", "native_channel_shuffle", shape=lambda input, groups: input)
+@rule("channel_shuffle", shape=lambda input, groups: input)
 def channel_shuffle(out: Tensor, input: Tensor, groups: int) -> Facts:
     """[n, c, *x] -> [n, c, *x]
 
@@ -115,8 +120,9 @@ def channel_shuffle(out: Tensor, input: Tensor, groups: int) -> Facts:
     return Facts()
 
 
-def _unfold_shape(input: Tensor, kernel_size: Axes, size: int | None = None, step: int | None = None, *, dilation: Axes = 1,
-                  padding: Axes = 0, stride: Axes = 1, dimension: int | None = None) -> Tensor:  # fmt: skip
+def _unfold_shape(input: Tensor, kernel_size: Axes, size: int | None = None, step: int | None = None, *,
+                  dilation: Axes = 1, padding: Axes = 0, stride: Axes = 1,
+                  dimension: int | None = None) -> Tensor:  # fmt: skip
     if size is not None and step is not None:
         axis = (dimension if dimension is not None else kernel_size) % len(input.shape)  # type: ignore[operator]
         count = (input.shape[axis] - size) // step + 1

@@ -11,7 +11,8 @@ from archprof.records import ITEM_BYTES, Tensor
 
 Axes = int | Sequence[int]
 
-_CATEGORIES = ("bool", "int", "float", "complex")
+_COMPONENTS = {"complex32": "float16", "bcomplex32": "bfloat16", "complex64": "float32", "complex128": "float64"}
+_COMPLEX = {component: dtype for dtype, component in _COMPONENTS.items()}
 _DEFAULTS = ("bool", "int64", "float32", "complex64")
 """The dtype a plain Python number brings, by category; floats are torch's default dtype, taken to be float32."""
 
@@ -66,8 +67,16 @@ def floating(dtype: str) -> str:
 
 def category(dtype: str) -> int:
     """Return 0 for bool, 1 for integers, 2 for floats, 3 for complex numbers."""
-    kind = dtype.rstrip("0123456789").lstrip("qu").replace("bfloat", "float")
-    return _CATEGORIES.index(kind) if kind in _CATEGORIES else 2
+    if dtype == "bool":
+        return 0
+    if dtype.lstrip("qu").startswith("int"):
+        return 1
+    return 3 if dtype in _COMPONENTS else 2
+
+
+def component(dtype: str) -> str:
+    """Return the dtype of the parts of a complex dtype; any other is its own part."""
+    return _COMPONENTS.get(dtype, dtype)
 
 
 def promoted(*operands: object) -> str:
@@ -101,8 +110,8 @@ def _pair(a: str, b: str) -> str:
     if a == b:
         return a
     low, high = sorted((a, b), key=lambda dtype: (category(dtype), ITEM_BYTES[dtype]))
-    if category(high) == 3 and category(low) == 2:
-        return f"complex{8 * max(ITEM_BYTES[high], 2 * ITEM_BYTES[low])}"
+    if category(high) == 3 and category(low) > 1:
+        return _COMPLEX[_pair(component(low), component(high))]
     if category(low) != category(high):
         return high
     if category(high) == 2:
@@ -117,7 +126,7 @@ def _outrank(strong: str | None, weak: str | None) -> str | None:
     if strong is None or weak is None:
         return strong or weak
     if category(strong) == 2 and category(weak) == 3:
-        return f"complex{16 * ITEM_BYTES[strong]}"
+        return _COMPLEX[strong]
     return weak if category(weak) > category(strong) else strong
 
 

@@ -11,8 +11,10 @@ from archprof.ops import rule
 from archprof.ops.shapes import Axes, axes, fit
 from archprof.records import Facts, Tensor, Window, contraction
 
+Sides = tuple[tuple[int, int], ...]
 
-def conv_padding(kernel: tuple[int, ...], padding: Axes | str, dilation: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+
+def conv_padding(kernel: tuple[int, ...], padding: Axes | str, dilation: tuple[int, ...]) -> Sides:
     """Return (before, after) per axis; `same` puts an odd pixel after, as torch does."""
     if padding == "same":
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
@@ -29,6 +31,7 @@ def slid(size: tuple[int, ...], window: Window, *, ceil: bool = False) -> tuple[
     result = []
     parts = zip(size, window.kernel, window.stride, window.padding, window.dilation, strict=True)
     for length, kernel, stride, (before, after), dilation in parts:
+        fit(stride > 0, "a stride of 0")
         room = length + before + after - dilation * (kernel - 1) - 1
         steps = -(-room // stride) if ceil else room // stride
         if ceil and steps * stride >= length + before:
@@ -62,7 +65,8 @@ def conv(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None,
          padding: Axes | str = 0, dilation: Axes = 1, groups: int = 1) -> Facts:  # fmt: skip
     """[n, c, *x] * [m, c/groups, *k] -> [n, m, *y]
 
-    MACs: every output reads c/groups channels under the kernel: n * y * c/groups * k * m. FLOPs: + 1 per output for a bias.
+    MACs: every output reads c/groups channels under the kernel: n x y x c/groups x k x m. FLOPs: + 1 per output for a
+    bias.
     """
     window = conv_window(weight, stride, padding, dilation)
     maps, channels, *kernel = weight.shape
@@ -93,11 +97,12 @@ def conv_transpose_shape(input: Tensor, weight: Tensor, bias: Tensor | None = No
 
 @rule("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", shape=conv_transpose_shape)
 def conv_transpose(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Axes = 1,
-                   padding: Axes = 0, output_padding: Axes = 0, groups: int = 1, dilation: Axes = 1) -> Facts:  # fmt: skip
+                   padding: Axes = 0, output_padding: Axes = 0, groups: int = 1,
+                   dilation: Axes = 1) -> Facts:  # fmt: skip
     """[n, c, *x] * [c, m/groups, *k] -> [n, m, *y]
 
-    MACs: every *input* is spread over m/groups maps under the kernel: n * x * c * k * m/groups. FLOPs: + 1 per output for
-    a bias. What padding crops is counted, as the matrix product computes it. No window: its stride is a fraction.
+    MACs: every *input* is spread over m/groups maps under the kernel: n x x x c x k x m/groups. FLOPs: + 1 per output
+    for a bias. What padding crops is counted, as the matrix product computes it. No window: its stride is a fraction.
     """
     channels, maps, *kernel = weight.shape
     size = input.shape[-len(kernel) :]
@@ -122,7 +127,7 @@ def sparse_conv(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None,
                 stride: Axes = 1, padding: Axes = 0) -> Facts:  # fmt: skip
     """[n, c, *x] * [connections, *k] -> [n, m, *y]
 
-    MACs: each connection of an input map to an output map is one kernel: n * y * k * connections. FLOPs: + 1 per output
+    MACs: each connection of an input map to an output map is one kernel: n x y x k x connections. FLOPs: + 1 per output
     for a bias.
     """
     count, *kernel = weight.shape
@@ -150,7 +155,7 @@ def subsample(out: Tensor, input: Tensor, coefficient: Tensor, bias: Tensor, ker
               stride: Axes | None = None) -> Facts:  # fmt: skip
     """[n, c, *x] -> [n, c, *y]
 
-    FLOPs: k - 1 additions, one multiplication and one addition per output. No MACs: it is a pooling (LeCun et al. 1998).
+    FLOPs: k - 1 additions, a multiplication and an addition per output. No MACs: it is a pooling (LeCun et al. 1998).
     """
     window = subsample_window(kernel_size, stride)
     return Facts(flops=(math.prod(window.kernel) + 1) * out.elements, window=window)

@@ -1,0 +1,296 @@
+"""The command line: parses, calls, prints. No number is made here, and torch is imported by the commands that need it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archprof import __version__
+from archprof.errors import DrawingError, UserError
+
+if TYPE_CHECKING:
+    from archprof.result import Profile
+
+MODEL_HELP = "MODEL is a bundled name (archprof list specs), file.yaml, or file.yaml:variant."
+
+
+class Pairs(click.ParamType):
+    """`name=value`, or `name=1x2x3` where sizes are wanted."""
+
+    name = "name=value"
+
+    def __init__(self, *, sizes: bool = False) -> None:
+        """Read sizes where `sizes`, else the text as it is."""
+        self.sizes = sizes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """Return (name, value)."""
+        name, equals, text = value.partition("=")
+        if not name or not equals or not text:
+            self.fail(f"{value!r} is not {'name=3x224x224' if self.sizes else 'name=value'}", param, ctx)
+        if not self.sizes:
+            return name, text
+        parts = text.replace(",", "x").split("x")
+        if not all(part.isdecimal() for part in parts):
+            self.fail(f"{text!r} are not sizes such as 3x192x192 (the batch left out)", param, ctx)
+        return name, [int(part) for part in parts]
+
+
+class Names(click.ParamType):
+    """Names separated by commas."""
+
+    name = "a,b"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401, ARG002
+        """Return the names."""
+        return value if isinstance(value, tuple) else tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which model is meant."""
+    options = [
+        click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec."),
+        click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples at once."),
+        click.option("--input", "inputs", type=Pairs(sizes=True), multiple=True, help="Another input size, such as image=3x192x192."),
+        click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Type of the float inputs."),
+        click.option("--plugin", "plugins", type=click.Path(path_type=Path), multiple=True, help="Python file with layers and rules; it is run."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what a table shows."""
+    options = [
+        click.option("--depth", type=click.IntRange(min=1), help="Levels of modules; by default what fits."),
+        click.option("--columns", type=Names(), default=(), help="Columns to show (archprof list analyses)."),
+        click.option("--sort", default="", help="Column to sort by, largest first."),
+        click.option("--top", type=click.IntRange(min=1), help="Show that many rows."),
+        click.option("--raw", is_flag=True, help="Whole numbers, without prefixes."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+color_option = click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colours in tables."
+)
+
+
+class Commands(click.Group):
+    """Turns archprof's exceptions into one line and an exit code; our own bugs keep their traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        """Run the command; exit 2 for the user's mistakes, 1 where Graphviz failed."""
+        try:
+            return super().invoke(ctx)
+        except DrawingError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+        except UserError as error:
+            text = str(error)
+            click.echo(text if ": error[" in text else f"error: {text}", err=True)
+            ctx.exit(2)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order of use."""
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="archprof")
+def main() -> None:
+    """Static profiler for neural-network architectures: parameters, multiply-adds, diagrams.
+
+    MODEL is a bundled name such as resnet50, file.yaml, or file.yaml:variant. No weight is ever allocated for analysis.
+    """
+
+
+@main.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@model_options
+@view_options
+@click.option("--path", default="", help="Only what is at or below this path.")
+@click.option("--format", "format_", default="", help="table, tsv, csv, json, markdown, latex ... ; a pipe gets tsv.")
+@click.option("--strict", is_flag=True, help="Exit with 1 where the cost of an op is unknown.")
+@color_option
+def show(models: Sequence[str], path: str, format_: str, strict: bool, color: str, **options: Any) -> None:
+    """Print the table of a model (or of several): layers, shapes, parameters, multiply-adds."""
+    format_ = format_ or default_format()
+    check_format(format_)
+    gaps = []
+    for number, model in enumerate(models):
+        profile = profiled(model, options)
+        page = profile.render(format_, path=path, **viewing(options, color))
+        click.echo(("\n" if number else "") + page, nl=False)
+        gaps += profile.gaps
+    if strict and gaps:
+        for gap in gaps:
+            click.echo(f"unknown: {gap.op}: {gap.reason}", err=True)
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("path", default="")
+@model_options
+def explain(model: str, path: str, **options: Any) -> None:
+    """Print how the multiply-adds come about: every op's formula, or all about one layer at PATH."""
+    click.echo(profiled(model, options).explain(path), nl=False)
+
+
+@main.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@model_options
+@click.option("--columns", type=Names(), default=(), help="Totals to compare (archprof list analyses).")
+@click.option("--raw", is_flag=True, help="Whole numbers, without prefixes.")
+@click.option("--format", "format_", default="", help="table, tsv, csv, markdown or json; a pipe gets tsv.")
+@color_option
+def compare(models: Sequence[str], columns: tuple[str, ...], raw: bool, format_: str, color: str, **options: Any) -> None:
+    """Print models side by side, with ratios to the first."""
+    from archprof.compare import compare as side_by_side
+    from archprof.renderers import View
+
+    profiles = [profiled(model, options) for model in models]
+    view = View(columns=columns, raw=raw, **terminal(color))
+    click.echo(side_by_side(profiles, format_ or default_format(), view), nl=False)
+
+
+@main.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("-o", "--output", required=True, help="x.svg, x.pdf, x.png or x.dot; FOLDER/ for MODEL.svg of several.")
+@model_options
+@click.option("--metric", default="macs", show_default=True, help="Column that colours the boxes.")
+@click.option("--depth", type=click.IntRange(min=1), help="Levels of modules to open; by default where the cost is.")
+@click.option("--expand", multiple=True, metavar="GLOB", help="Open these modules.")
+@click.option("--collapse", multiple=True, metavar="GLOB", help="Keep these modules shut.")
+@click.option("--dir", "direction", type=click.Choice(["TB", "LR"]), default="TB", show_default=True, help="Direction of the flow.")
+@click.option("--fold/--no-fold", default=True, help="Draw exact repeats once, as xN.")
+@click.option("--legend/--no-legend", default=True, help="Explain the colours.")
+def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None:
+    """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
+    chosen = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
+    into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    if len(models) > 1 and not into_folder:
+        raise click.UsageError(f"several models need a folder: -o {output}/")
+    if into_folder:
+        Path(output).mkdir(parents=True, exist_ok=True)
+    for model in models:
+        profile = profiled(model, options)
+        path = Path(output) / f"{profile.model}.svg" if into_folder else Path(output)
+        profile.draw(path, fold="exact" if fold else "none", **chosen)
+        click.echo(f"wrote {path}", err=True)
+
+
+@main.command()
+@click.argument("models", nargs=-1, metavar="[FILE|NAME]...")
+@click.option("--plugin", "plugins", type=click.Path(path_type=Path), multiple=True, help="Python file with layers and rules; it is run.")
+@click.option("--quiet", is_flag=True, help="Only what is wrong.")
+def check(models: Sequence[str], plugins: Sequence[Path], quiet: bool) -> None:
+    """Check specs: every error at once, their checks, and printed figures beside ours. Without a name: all bundled ones."""
+    from archprof.checking import check_models
+
+    load_plugins(plugins)
+    sys.exit(0 if check_models(models, echo=click.echo, quiet=quiet) else 1)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--against", required=True, metavar="torchvision:NAME", help="The other implementation.")
+@click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec.")
+@click.option("--tolerance", type=float, default=1e-5, show_default=True, help="Largest difference of outputs that passes.")
+def verify(model: str, against: str, settings: Sequence[tuple[str, str]], tolerance: float) -> None:
+    """Compare a spec with another implementation: same state-dict keys, same outputs with random weights copied."""
+    from archprof.sources.spec import load
+    from archprof.verify import described, twin
+
+    found = twin(load(model, settings=dict(settings)), against, tolerance=tolerance)
+    click.echo(described(found), nl=False)
+    sys.exit(0 if found.is_same else 1)
+
+
+LISTS = ("specs", "layers", "ops", "analyses", "formats")
+
+
+@main.command("list")
+@click.argument("what", type=click.Choice(LISTS), default="specs")
+@color_option
+def list_(what: str, color: str) -> None:
+    """List the bundled specs, the layers a spec may use, op rules, analyses (columns), or formats."""
+    from archprof.listing import listing
+
+    click.echo(listing(what, **terminal(color)), nl=False)
+
+
+def profiled(model: str, options: Mapping[str, Any]) -> Profile:
+    """Return the profile that the model options ask for."""
+    from archprof.pipeline import profile
+
+    load_plugins(options["plugins"])
+    inputs, settings = dict(options["inputs"]), dict(options["settings"])
+    return profile(model, inputs, batch=options["batch"], dtype=options["dtype"], settings=settings)
+
+
+def load_plugins(paths: Sequence[Path]) -> None:
+    """Run the user's Python files, which register layers and rules."""
+    from archprof.plugins import load_plugin
+
+    for path in paths:
+        load_plugin(path)
+
+
+def viewing(options: Mapping[str, Any], color: str) -> dict[str, Any]:
+    """Return the fields of a View."""
+    return {name: options[name] for name in ("depth", "columns", "sort", "top", "raw")} | terminal(color)
+
+
+def terminal(color: str) -> dict[str, Any]:
+    """Return what the terminal can do: its width, whether it has colours, whether it knows more than ASCII."""
+    is_terminal = sys.stdout.isatty()
+    wants = color == "always" or (
+        color == "auto"
+        and (is_terminal or "FORCE_COLOR" in os.environ)
+        and "NO_COLOR" not in os.environ
+        and os.environ.get("TERM") != "dumb"
+    )
+    width = shutil.get_terminal_size((100, 24)).columns
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
+    return {"width": max(40, width), "color": wants, "unicode": encoding.startswith("utf")}
+
+
+def default_format() -> str:
+    """Return `table` for people and `tsv` for pipes."""
+    return "table" if sys.stdout.isatty() else "tsv"
+
+
+def check_format(name: str) -> None:
+    """Raise UnknownName where there is no such format, before anything is printed."""
+    from archprof.renderers import RENDERERS
+
+    RENDERERS[name]
+
+
+def run() -> None:
+    """Run the command line; what the console script calls.
+
+    Importing torch makes a million objects that stay, and looking through them for cycles again and again is a quarter of
+    the time of a short command; so that is done rarely.
+    """
+    gc.set_threshold(200_000, 10, 10)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    main(prog_name="archprof")
+

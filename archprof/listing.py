@@ -1,0 +1,76 @@
+"""What `archprof list` prints: registries as tables, torch-free but for the layers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def listing(what: str, *, width: int = 100, color: bool = False, unicode: bool = True) -> str:
+    """Return the table of a registry: `specs`, `layers`, `ops`, `analyses` or `formats`."""
+    heads, rows = LISTINGS[what]()
+    table = Table(box=box.SIMPLE_HEAD if unicode else box.ASCII, pad_edge=False, padding=(0, 1))
+    for number, head in enumerate(heads):
+        table.add_column(head, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    buffer = io.StringIO()
+    Console(file=buffer, width=width, force_terminal=color, no_color=not color, highlight=False).print(table)
+    text = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n") + "\n"
+    return text if unicode else text.encode("ascii", "replace").decode("ascii")
+
+
+def specs() -> tuple[list[str], Iterable[list[str]]]:
+    """Return the bundled names, from headings alone."""
+    from archprof.language.bundled import bundled
+
+    families: dict[str, tuple[list[str], str]] = {}
+    for entry in bundled().values():
+        families.setdefault(entry.path.name, ([], entry.about))[0].append(entry.name)
+    return ["file", "names", "about"], ([file, ", ".join(names), about] for file, (names, about) in families.items())
+
+
+def layers() -> tuple[list[str], Iterable[list[str]]]:
+    """Return the layers with their settings."""
+    from archprof.layers import LAYERS
+
+    entries = [(name, LAYERS[name]) for name in LAYERS]
+    return ["layer", "inputs", "settings", "what it does"], (
+        [name, "any" if entry.inputs is None else str(len(entry.inputs)), entry.form, entry.about] for name, entry in entries
+    )
+
+
+def ops() -> tuple[list[str], Iterable[list[str]]]:
+    """Return the op rules: kinds that share a rule stand together."""
+    from archprof.ops import RULES
+
+    by_rule: dict[int, list[str]] = {}
+    for name in RULES:
+        by_rule.setdefault(id(RULES[name]), []).append(name)
+    return ["op", "shapes", "cost"], ([", ".join(names), *RULES[names[0]].doc] for names in by_rule.values())
+
+
+def analyses() -> tuple[list[str], Iterable[list[str]]]:
+    """Return the columns of every analysis."""
+    from archprof.analyses import ANALYSES
+
+    return ["column", "unit", "total", "analysis", "meaning"], (
+        [column.name, column.unit, column.total, name, column.meaning] for name in ANALYSES for column in ANALYSES[name].columns
+    )
+
+
+def formats() -> tuple[list[str], Iterable[list[str]]]:
+    """Return the formats of `show`."""
+    from archprof.renderers import RENDERERS
+
+    return ["format", "what it is"], ([name, RENDERERS[name].about] for name in RENDERERS)
+
+
+LISTINGS: dict[str, Callable[[], tuple[list[str], Iterable[list[str]]]]] = {
+    "specs": specs, "layers": layers, "ops": ops, "analyses": analyses, "formats": formats,
+}  # fmt: skip

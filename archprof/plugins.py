@@ -1,0 +1,28 @@
+"""A user's own layers and rules, from a Python file the user names (never because a spec asks for it)."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from archprof.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def load_plugin(path: Path) -> None:
+    """Run the Python file at `path`, which registers what it holds (`@archprof.layer`, `@archprof.rule`, ...).
+
+    Raises UserError where there is no such file or it fails, naming the exception.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no plug-in file {str(path)!r}")
+    spec = importlib.util.spec_from_file_location(f"archprof_plugin_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{str(path)!r} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"the plug-in {str(path)!r} fails: {type(error).__name__}: {error}") from error

@@ -1,0 +1,66 @@
+"""Renderers: each turns a Profile into text in one format. They compute no number; a profile has them all."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from archprof.registry import Registry
+
+if TYPE_CHECKING:
+    from archprof.result import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What part of a profile to show: at or below `path`, to `depth` levels (None: by cost), which columns and rows.
+
+    `sort` names a column (largest first), `top` keeps that many rows; `raw` writes numbers without prefixes. `width` is
+    the terminal's, in characters, `color` whether it has colours.
+    """
+
+    path: str = ""
+    depth: int | None = None
+    columns: tuple[str, ...] = ()
+    sort: str = ""
+    top: int | None = None
+    raw: bool = False
+    width: int = 100
+    color: bool = False
+    unicode: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """A format: the function from a Profile and a View to text, and the ending of its files ('' for none)."""
+
+    function: Callable[[Profile, View], str]
+    suffix: str
+
+    @property
+    def about(self) -> str:
+        """First line of the docstring."""
+        return inspect.cleandoc(self.function.__doc__ or "").partition("\n")[0]
+
+
+RENDERERS: Registry[Renderer] = Registry("format", "archprof.renderers")
+
+
+def renderer(name: str, suffix: str = "") -> Callable[[Callable[[Profile, View], str]], Callable[[Profile, View], str]]:
+    """Return a decorator that registers a function from a Profile and a View to text.
+
+    >>> @renderer("names")
+    ... def names(profile, view):
+    ...     "The names of the ops, one a line."
+    ...     return "".join(f"{op.name}\\n" for op in profile.graph.ops)
+    >>> RENDERERS["names"].about
+    'The names of the ops, one a line.'
+    """
+
+    def file(function: Callable[[Profile, View], str]) -> Callable[[Profile, View], str]:
+        RENDERERS.register(name)(Renderer(function, suffix))
+        return function
+
+    return file

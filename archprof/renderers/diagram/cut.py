@@ -1,0 +1,130 @@
+"""Which groups of a diagram are open: the costliest first, as far as the budgets of a page go.
+
+Groups that look alike open together or not at all, since a reader would take an open and a closed one for different.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from archprof.renderers.diagram.fuse import CONCATS, JOINS, Box, parent
+from archprof.renderers.diagram.page import LEGIBLE, printed
+from archprof.renderers.diagram.tree import Group, Run, ops
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archprof.renderers.diagram.measure import Costs
+    from archprof.renderers.diagram.sketch import Sketch, Sketcher
+
+NODES = 60
+VIRTUAL = 2000
+"""The budgets: pieces, and pieces with the ranks that wires pass, which is what a layout's time depends on."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The open groups, and how many more `depth` or `expand` asked for than the budgets allow."""
+
+    opened: frozenset[str]
+    refused: int = 0
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A group that can be drawn: how deep it is, the paths it goes by, its parent, and what it looks like."""
+
+    group: Group
+    level: int
+    aliases: tuple[str, ...]
+    parent: str
+    look: object
+
+
+def cut(
+    sketcher: Sketcher, costs: Costs, depth: int | None, expand: Sequence[str] = (), collapse: Sequence[str] = ()
+) -> Cut:
+    """Return the groups to open.
+
+    Without `depth` the costliest look opens first, as long as the budgets hold and the text stays legible on a page.
+    With it, level by level down to `depth` and no deeper, as far as the budgets go. Groups that match `expand` open,
+    with all around them, whatever the budgets say;
+    those that match `collapse` never do.
+    """
+    places = {place.group.path: place for place in _places(sketcher.root, 1, "")}
+    shut = {path for path, place in places.items() if _matches(place, collapse)}
+    opened: set[str] = set()
+    for path, place in places.items():
+        if _matches(place, expand):
+            opened.update(_with_ancestors(places, path))
+    opened -= shut
+    shares = {path: costs.of(sketcher.names(place.group)).share for path, place in places.items()}
+    refused: set[object] = set()
+    while True:
+        closed = [
+            place
+            for path, place in places.items()
+            if path not in opened | shut and (depth is None or place.level <= depth)
+            and (place.parent in opened or not place.parent)
+        ]  # fmt: skip
+        ready = [place for place in closed if place.look not in refused]
+        if not ready:
+            return Cut(frozenset(opened), len(closed) if depth is not None else 0)
+        nearest = min(place.level for place in ready) if depth is not None else 0
+        best = max((p for p in ready if depth is None or p.level == nearest), key=lambda p: shares[p.group.path])
+        trial = opened | {place.group.path for place in closed if place.look == best.look}
+        sketch = sketcher.sketch(trial)
+        if fits(sketch) and (depth is not None or printed(sketch) >= LEGIBLE):
+            opened = trial
+        else:
+            refused.add(best.look)
+
+
+def fits(sketch: Sketch) -> bool:
+    """Tell whether a sketch keeps within the budgets."""
+    return len(sketch.pieces) <= NODES and sketch.virtual <= VIRTUAL
+
+
+def _places(node: Group | Run | Box, level: int, around: str) -> list[_Place]:
+    if isinstance(node, Box):
+        return []
+    if isinstance(node, Run):
+        return [place for child in node.copies[0] for place in _places(child, level, around)]
+    found: list[_Place] = []
+    for child in node.children:
+        for group in child.copies[0] if isinstance(child, Run) else (child,):
+            if isinstance(group, Group):
+                found.append(_Place(group, level, _aliases(group.path, around), node.path, (level, _likeness(group))))
+                found.extend(_places(group, level + 1, group.path))
+    return found
+
+
+def _aliases(path: str, around: str) -> tuple[str, ...]:
+    """Return the paths a group goes by: its own, and those of the groups that hold nothing but it."""
+    names = []
+    while path and path != around:
+        names.append(path)
+        path = parent(path)
+    return tuple(names)
+
+
+def _matches(place: _Place, globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(alias, glob) for alias in place.aliases for glob in globs)
+
+
+def _with_ancestors(places: dict[str, _Place], path: str) -> list[str]:
+    found = []
+    while path:
+        found.append(path)
+        path = places[path].parent
+    return found
+
+
+def _likeness(group: Group) -> object:
+    """Return what makes groups look alike to a reader: the layers with weights in them, and how they are joined."""
+    members = ops([group])
+    weighty = {op.kind for op in members if any(len(weight.tensor.shape) > 1 for weight in op.weights)}
+    joined = {op.kind for op in members if op.kind in CONCATS or op.kind in JOINS}
+    return frozenset(weighty or {op.kind for op in members}), frozenset(joined)

@@ -1,0 +1,109 @@
+"""What each op of a diagram weighs under the chosen metric, and how such sums are written.
+
+An op nobody knows the cost of is counted as unknown, beside the sum and never as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from archprof import units
+from archprof.errors import UnknownName
+from archprof.records import Facts
+
+if TYPE_CHECKING:
+    from archprof.graph import Graph
+    from archprof.records import Op
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A measure that shares are taken of: its name in sentences, what it means, and how an amount is written."""
+
+    name: str
+    meaning: str
+    text: Callable[[int], str]
+    needs_facts: bool = False
+
+
+METRICS: Mapping[str, Metric] = {
+    "macs": Metric("MACs", "multiply-accumulates of contractions", lambda n: units.count(n, "MAC"), needs_facts=True),
+    "flops": Metric("FLOPs", "2 x MACs and the other arithmetic", lambda n: units.count(n, "FLOP"), needs_facts=True),
+    "params": Metric("parameters", "each tensor once, buffers apart", lambda n: f"{units.count(n)} params"),
+    "bytes": Metric("activation bytes", "outputs of the ops, views apart", units.size),
+    "elements": Metric("activations", "scalars of the ops' outputs, views apart", lambda n: f"{units.count(n)} el."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A sum over some ops: how many ops, how many of them nobody knows, their parameters, the metric and its share."""
+
+    ops: int
+    unknown: int
+    params: int
+    value: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The metric and the parameters of every op of a graph."""
+
+    metric: Metric
+    value: Mapping[str, int]
+    params: Mapping[str, int]
+    unknown: frozenset[str]
+
+    @property
+    def total(self) -> int:
+        """The sum of the metric over the ops it is known of."""
+        return sum(self.value.values())
+
+    def of(self, names: Iterable[str]) -> Amount:
+        """Return the sum over the ops called `names`."""
+        listed = list(names)
+        value = sum(self.value[name] for name in listed)
+        params = sum(self.params[name] for name in listed)
+        unknown = sum(name in self.unknown for name in listed)
+        return Amount(len(listed), unknown, params, value, value / self.total if self.total else 0.0)
+
+    def amount_text(self, amount: Amount) -> str:
+        """Return an amount with its share, `118.0 MMAC · 2.9 %`; empty where it is a known nothing."""
+        if amount.unknown and self.metric.needs_facts:
+            return f"≥ {self.metric.text(amount.value)}, {amount.unknown} ?" if amount.value else "?"
+        return f"{self.metric.text(amount.value)} · {percent(amount.share)}" if amount.value else ""
+
+
+def costs(graph: Graph, metric: str) -> Costs:
+    """Return what every op of `graph` weighs under `metric`; raise UnknownName for a metric there is none of."""
+    if metric not in METRICS:
+        raise UnknownName("diagram metric", metric, METRICS)
+    params = {
+        op.name: sum(w.tensor.elements for w in graph.owned_weights[op.name] if not w.is_buffer) for op in graph.ops
+    }
+    unknown = frozenset(op.name for op in graph.ops if not isinstance(graph.facts.get(op.name), Facts))
+    value = params if metric == "params" else {op.name: _value(graph, op, metric) for op in graph.ops}
+    return Costs(METRICS[metric], value, params, unknown)
+
+
+def percent(share: float) -> str:
+    """Return a share as people print it: two digits, or three from 10 % on.
+
+    >>> percent(0.0288), percent(0.1234), percent(0.00004), percent(1.0)
+    ('2.9 %', '12.3 %', '< 0.1 %', '100 %')
+    """
+    if 0 < share < 0.0005:  # noqa: PLR2004 - half of the last digit shown
+        return "< 0.1 %"
+    return "100 %" if share >= 0.9995 else f"{100 * share:.1f} %"  # noqa: PLR2004
+
+
+def _value(graph: Graph, op: Op, metric: str) -> int:
+    facts = graph.facts.get(op.name)
+    known = facts if isinstance(facts, Facts) else Facts()
+    if metric in ("macs", "flops"):
+        return int(getattr(known, metric))
+    outputs = () if known.is_view else op.outputs
+    return sum(tensor.bytes if metric == "bytes" else tensor.elements for tensor in outputs)

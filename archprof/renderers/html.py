@@ -1,0 +1,45 @@
+"""What a notebook shows of a Profile: a static table that needs no script and is safe on any page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from archprof.renderers import View, renderer
+from archprof.renderers.rows import check_columns, rows_of
+from archprof.renderers.terminal import DEFAULT, cell, heading, value
+
+if TYPE_CHECKING:
+    from archprof.result import Profile
+
+TEMPLATE = """\
+<table class="archprof">
+<caption style="text-align: left">{{ heading }}{% if gaps %}<br><strong>{{ gaps }} ops have no rule, so totals are lower
+bounds</strong>{% endif %}</caption>
+<thead><tr><th style="text-align: left">layer</th><th style="text-align: left">type</th><th>output</th>
+{%- for name in columns %}<th>{{ name }}</th>{% endfor %}<th>share</th></tr></thead>
+<tbody>
+{%- for row, cells, share in rows %}
+<tr><td style="text-align: left; padding-left: {{ row.last|length }}em">
+{%- if row.is_group %}<strong>{{ row.name }}</strong>{% else %}{{ row.name }}{% endif %}</td>
+<td style="text-align: left">{{ row.kind }}</td><td>{{ row.shape }}</td>
+{%- for cell in cells %}<td>{{ cell }}</td>{% endfor %}<td>{{ share }}</td></tr>
+{%- endfor %}
+</tbody></table>
+"""
+
+
+@renderer("html", ".html")
+def html(profile: Profile, view: View) -> str:
+    """Static HTML table, as a notebook shows it."""
+    import jinja2
+
+    columns = view.columns or DEFAULT
+    check_columns(profile, columns)
+    whole = profile.totals["macs"] or 1
+    rows = []
+    for row in rows_of(profile, view):
+        number = value(profile, row, "macs")
+        share = "?" if number is None else f"{number / whole:.1%}" if number else ""
+        rows.append((row, [cell(profile, row, name, raw=view.raw) for name in columns], share))
+    page = jinja2.Environment(autoescape=True).from_string(TEMPLATE)
+    return page.render(heading=heading(profile), gaps=len(profile.gaps), columns=columns, rows=rows) + "\n"

@@ -1,0 +1,76 @@
+"""A Profile as a picture in a file: which format, which title, which description."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archprof import units
+from archprof.errors import UserError
+from archprof.renderers import View, renderer
+
+if TYPE_CHECKING:
+    from archprof.result import Profile
+
+SUFFIXES = (".svg", ".pdf", ".png", ".dot")
+
+
+@renderer("dot", ".dot")
+def dot(profile: Profile, view: View) -> str:
+    """Graphviz source of the diagram."""
+    return source(profile, depth=view.depth, metric=view.sort or "macs")
+
+
+def source(
+    profile: Profile,
+    *,
+    metric: str = "macs",
+    depth: int | None = None,
+    expand: Sequence[str] = (),
+    collapse: Sequence[str] = (),
+    direction: str = "TB",
+    fold: str = "exact",
+    legend: bool = True,
+) -> str:
+    """Return the diagram as DOT, its title being the model's name; see `archprof.renderers.diagram.diagram` for the options."""
+    from archprof.renderers.diagram import diagram
+
+    inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.graph.inputs)
+    return diagram(
+        profile.graph, title=profile.model, metric=metric, depth=depth, expand=expand, collapse=collapse,
+        direction=direction, fold=fold, legend=legend, note=f"input {inputs}",
+    )  # fmt: skip
+
+
+def title(profile: Profile) -> str:
+    """Return what a reader of the page is told who cannot see the picture: name, parameters, MACs."""
+    mark = "at least " if profile.gaps else ""
+    return f"{profile.model}: {units.count(profile.params)} parameters, {mark}{units.count(profile.macs, 'MAC')}"
+
+
+def draw(profile: Profile, path: str | os.PathLike[str], **options: object) -> None:
+    """Write the diagram to `path` as .svg, .pdf, .png or .dot.
+
+    Raises UserError for another ending or a folder that is missing, DrawingError where Graphviz fails.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"a picture's name ends in {', '.join(SUFFIXES)}, not {path.suffix or 'nothing'!r}")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"there is no folder {str(path.parent)!r}")
+    text = source(profile, **options)  # type: ignore[arg-type]
+    try:
+        path.write_bytes(text.encode() if path.suffix == ".dot" else picture(profile, text, path.suffix[1:], options))
+    except OSError as error:
+        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
+
+
+def picture(profile: Profile, text: str, format: str, options: dict[str, object]) -> bytes:
+    """Return DOT text as a picture; an SVG gets a title and a description for those who cannot see it."""
+    from archprof.renderers.diagram import accessible, description, render
+
+    made = render(text, format)
+    metric = str(options.get("metric", "macs"))
+    return accessible(made, title(profile), description(profile.graph, metric)) if format == "svg" else made
