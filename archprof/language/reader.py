@@ -163,21 +163,29 @@ class _Reader:
                 return Pipeline(node, tuple(item for child in node.items for item in self.item(child)))
         return self.expression(node)
 
-    def steps(self, entries: Iterable[tuple[Scalar, Node]]) -> Iterable[Step]:
+    def steps(self, entries: Iterable[tuple[Scalar, Node]], *, in_list: bool = False) -> Iterable[Step]:
         for key, value in entries:
             parsed = self.parse(key, parse_step_key)
             body = self.body(value)
             if parsed is None:
                 continue
-            if parsed.kind != "names" and isinstance(value, Table) and value.get("outputs") is not None:
-                self.misplaced_outputs(value)
+            if parsed.kind != "names":
+                if not isinstance(value, Table) and not in_list:
+                    self.problems.append(key.problem("E110", "'for' and 'if' hold named steps here", "indent steps under it"))
+                    continue
+                if isinstance(value, Table) and in_list:
+                    remedy = "begin the items under this with '-'"
+                    self.problems.append(key.problem("E403", "an item of a list cannot have a name", remedy))
+                    continue
+                if isinstance(value, Table) and value.get("outputs") is not None:
+                    self.misplaced_outputs(value)
             yield Step(parsed, key, body)
 
     def item(self, node: Node) -> Iterable[Expression | Step]:
         if isinstance(node, Scalar):
             yield self.expression(node)
         elif isinstance(node, Table):
-            for step in self.steps(node):
+            for step in self.steps(node, in_list=True):
                 if step.key.kind == "names":
                     remedy = "write the steps as a mapping, without '-'"
                     self.problems.append(step.node.problem("E403", "an item of a list cannot have a name", remedy))
