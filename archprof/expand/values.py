@@ -164,12 +164,16 @@ class Slots:
 
 @dataclass(slots=True, eq=False)
 class Binding:
-    """A named tensor, and where it is used; `explicit` uses name it."""
+    """A named tensor, and where it is used; `explicit` uses name it.
+
+    It is `forgiven` where a step with a mistake may have meant to use it.
+    """
 
     name: str
     value: Any
     at: Node
     uses: list[tuple[Any, bool]] = field(default_factory=list)
+    forgiven: bool = False
 
     def use(self, at: Any, *, explicit: bool) -> None:  # noqa: ANN401 - a node or an expression
         """Note a use."""
@@ -177,7 +181,10 @@ class Binding:
 
 
 class Scope:
-    """The names of one mapping of steps; it sees those of the mappings around it, up to its block."""
+    """The names of one mapping of steps; it sees those of the mappings around it, up to its block.
+
+    `spoilt` has the beginnings of names that a loop with a mistake would have defined, `loops` counts those around us.
+    """
 
     def __init__(self, parent: Scope | None, path: Path, variables: Mapping[str, Any] | None = None) -> None:
         """Begin empty, below `parent`, with plain values in `variables`."""
@@ -186,6 +193,8 @@ class Scope:
         self.variables: dict[str, Any] = dict(variables or {})
         self.records: dict[str, Slots | Scope] = {}
         self.previous: Binding | None = parent.previous if parent else None
+        self.spoilt: list[str] = []
+        self.loops = 0
 
     def bind(self, binding: Binding) -> Binding:
         """Define a name."""
@@ -200,6 +209,8 @@ class Scope:
                 return scope.bindings[name]
             if name in scope.variables:
                 return scope.variables[name]
+            if any(name.startswith(prefix) for prefix in scope.spoilt):
+                return Poison()
             scope = scope.parent
         return MISSING
 
