@@ -27,7 +27,7 @@ from archprof.language.source import Items, Node, Scalar, Source, Table, compose
 if TYPE_CHECKING:
     import os
 
-    from archprof.language.limits import Limits
+    from archprof.language.limits import DEFAULT, Limits
 
 Parsed = TypeVar("Parsed", Expression, StepKey, BlockKey)
 _LOWER, _ANY = re.compile(r"[a-z_][a-z0-9_]*"), re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -43,7 +43,7 @@ def read_alone(path: str | os.PathLike[str], limits: Limits) -> Document:
     return read_text(read_source(path, limits), limits)
 
 
-def read_text(source: Source, limits: Limits) -> Document:
+def read_text(source: Source, limits: Limits = DEFAULT) -> Document:
     """Return the spec that `source` writes; raise SpecError with every mistake where it is none."""
     root, problems = compose(source, limits)
     if not isinstance(root, Table):
