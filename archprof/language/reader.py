@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from archprof.errors import Problem, SpecError, nearest
+from archprof.language.limits import DEFAULT
 from archprof.language.document import Block, Body, Document, Edit, Figure, Pipeline, Setting, Step, Steps, Variant
 from archprof.language.explain import KEYWORDS, SyntaxProblem
 from archprof.language.expression import (
@@ -27,7 +28,7 @@ from archprof.language.source import Items, Node, Scalar, Source, Table, compose
 if TYPE_CHECKING:
     import os
 
-    from archprof.language.limits import DEFAULT, Limits
+    from archprof.language.limits import Limits
 
 Parsed = TypeVar("Parsed", Expression, StepKey, BlockKey)
 _LOWER, _ANY = re.compile(r"[a-z_][a-z0-9_]*"), re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
