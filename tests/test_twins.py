@@ -10,7 +10,7 @@ import torch
 
 from archprof.build import build
 from archprof.sources.spec import load
-from archprof.verify import reference_module, twin
+from archprof.verify import random_input, randomise, reference_module, settle, twin
 
 pytest.importorskip("torchvision")
 
@@ -75,6 +75,17 @@ def test_shifted_windows_compute_what_torchvisions_do() -> None:
     found = twin(load("swin-t", batch=2), "torchvision:swin_t")
     assert (found.missing, found.extra, found.unequal) == ((), (), ())
     assert found.is_same
+
+
+def test_the_networks_compared_depend_on_their_input() -> None:
+    spec = load("efficientnet-b0")
+    network = build(spec, "cpu").eval()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        randomise(network)
+        settle(network, [random_input(spec, "image")])
+        first, second = (network(random_input(spec, "image")) for _ in range(2))
+    assert (first - second).abs().max() > 0.1 * first.std()
 
 
 @pytest.mark.parametrize(("name", "reference"), LARGE.items())
