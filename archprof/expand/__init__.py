@@ -16,7 +16,7 @@ from archprof.expand.static import check
 from archprof.expand.steps import Walk
 from archprof.expand.values import Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped
 from archprof.expand.work import Weights
-from archprof.language.document import Body, Document, Step, Steps, expressions_of
+from archprof.language.document import Body, Document, Pipeline, Step, Steps, expressions_of
 from archprof.language.evaluate import Exhausted, Mistake, is_number, kind_of, mistake
 from archprof.language.explain import SyntaxProblem
 from archprof.language.expression import Expression, parse_expression
@@ -75,7 +75,8 @@ class Expander(Walk):
         outputs = self.outputs()
         self.unused(self.root)
         calls = tuple(self.finished(path, call) for path, call in self.calls)
-        self.ties(calls)
+        if all(code != "E004" for code, _ in self.found):
+            self.ties(calls)
         name = variant or document.name
         return Spec(
             name=name,
@@ -167,7 +168,8 @@ class Expander(Walk):
         bindings = list(self.root.bindings.values())
         if not bindings:
             at = self.document.root.get("inputs") or self.document.root
-            self.add(at.problem("E120", "a spec needs at least one input", "inputs: {x: float32[3, 8, 8]}"))
+            self.add(at.problem("E120", "a spec needs at least one input", "write inputs: and below it x: float32[3, 8, 8]"))
+            self.root.previous = self.root.bindings["in"] = Binding("in", Poison(), at)
         if len(bindings) == 1:
             self.root.previous = self.root.bindings["in"] = bindings[0]
         return tuple(found), bounds
@@ -275,7 +277,9 @@ class Expander(Walk):
         if isinstance(body, Steps):
             self.run_steps(self.root, body.steps)
         else:
-            self.named_step(self.root, "out", body, body if isinstance(body, Expression) else body.node, self.root.path)
+            is_list = isinstance(body, Pipeline)
+            path = self.root.path if is_list else Path(self.root.path, "out")
+            self.named_step(self.root, "out", body, body.node if is_list else body, path)
 
 
 def _listed(weights: Weights) -> str:

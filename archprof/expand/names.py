@@ -93,6 +93,8 @@ class Names(Evaluator):
         """Return the value a step without a source takes."""
         previous = (scope or self.scope).previous
         if previous is None:
+            for binding in (scope or self.scope).bindings.values():
+                binding.forgiven = True
             raise Mistake(at.problem("E202", "this step needs a source", "there is no value before it: begin with 'name ->'"))
         previous.use(at, explicit=False)
         if isinstance(previous.value, Poison):
@@ -177,6 +179,8 @@ class Names(Evaluator):
                 raise mistake(at, "E502" if right > 0 else "E209", f"a layer can be repeated 0 to {self.limits.calls:,} times")
             self.charge(at, right * len(left.stages))
             return Chain(left.stages * right, numbered=True)
+        if at.value == "*" and isinstance(right, Chain) and isinstance(left, int):
+            raise mistake(at, "E209", f"cannot write {kind_of(left)} * {kind_of(right)}", "write the layer first: Layer * n")
         left, right = (self.flowing(p, v) if isinstance(v, Chain) else v for p, v in zip(at.parts, (left, right), strict=True))
         tensors = [v for v in (left, right) if isinstance(v, (Flow, Bundle))]
         if not tensors:
