@@ -288,15 +288,15 @@ class Walk(Work):
 def begins_with_layer(at: Expression) -> bool:
     """Tell whether an expression may take the previous value, because a layer in it stands where a tensor could."""
     match at.kind:
-        case "layer" | "function":
-            return True
+        case "name" | "attribute":
+            return False
         case "pipe":
             return begins_with_layer(at.parts[0])
         case "binary" | "tuple":
             return any(map(begins_with_layer, at.parts))
         case "choice":
             return begins_with_layer(at.parts[0]) or begins_with_layer(at.parts[2])
-    return False
+    return True
 
 
 @functools.cache
