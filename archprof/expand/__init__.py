@@ -46,14 +46,17 @@ def expand(
     """
     expander = Expander(document, batch, limits, memo)
     spec = None
+    last: Problem | None = None
     try:
         spec = expander.run(variant, settings or {}, shapes or {}, dtype)
+        for problem in check(document):
+            expander.add(problem)
     except Exhausted as found:
-        expander.add(found.problem)
+        last = found.problem
     except RecursionError:
-        expander.add(document.root.problem("E502", "the spec is nested too deeply", "split it into steps"))
-    for problem in check(document):
-        expander.add(problem)
+        last = document.root.problem("E502", "the spec is nested too deeply", "split it into steps")
+    if last is not None:
+        raise SpecError([*expander.found.values(), last])
     if spec is None or expander.found:
         raise SpecError(expander.found.values())
     return spec
@@ -112,6 +115,8 @@ class Expander(Walk):
             except Mistake as found:
                 self.add(found.problem)
                 self.params.variables[setting.name] = Poison()
+            except Skipped:
+                self.params.variables[setting.name] = Poison()
 
     def chosen(self, variant: str, seen: tuple[str, ...] = ()) -> dict[str, Expression]:
         """Return the params that a variant sets, those of the variant it is `like` included."""
@@ -157,8 +162,9 @@ class Expander(Walk):
             try:
                 self.check_name(setting.node, setting.name)
                 tensor, bound = self.input(setting.value, shapes.get(setting.name), dtype)
-            except Mistake as mistaken:
-                self.add(mistaken.problem)
+            except (Mistake, Skipped) as spoilt:
+                if isinstance(spoilt, Mistake):
+                    self.add(spoilt.problem)
                 self.root.bind(Binding(setting.name, Poison(), setting.node))
                 continue
             if bound is not None:
@@ -243,6 +249,8 @@ class Expander(Walk):
                 yield Claim(measure, printed, figure.source, figure.node.span, at.source.text[at.start : at.end])
             except Mistake as mistaken:
                 self.add(mistaken.problem)
+            except Skipped:
+                continue
 
     def finished(self, path: Path, call: Call) -> Call:
         """Return the call with its paths written out, now that every step is known."""

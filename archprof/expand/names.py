@@ -8,7 +8,7 @@ from typing import Any
 from archprof.errors import Problem, Span, nearest
 from archprof.expand.values import MISSING, Argument, Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped, Slots, Stage
 from archprof.language.document import Block, Document
-from archprof.language.evaluate import Evaluator, Mistake, is_number, kind_of, mistake
+from archprof.language.evaluate import Evaluator, Exhausted, Mistake, is_number, kind_of, mistake
 from archprof.language.expression import Expression
 from archprof.language.limits import Limits
 from archprof.layers import LAYERS, Layer
@@ -58,6 +58,9 @@ class Names(Evaluator):
             inside = " in ".join(f"{name} (line {line})" for name, line in reversed(self.chain[-4:]))
             problem = Problem(problem.code, problem.span, problem.what, problem.label, (*problem.notes, f"in: {inside}"))
         self.found.setdefault((problem.code, problem.span), problem)
+        if len(self.found) >= self.limits.problems:
+            what = f"more than {self.limits.problems} mistakes: the rest is not shown"
+            raise Exhausted(Problem("E502", problem.span, what))
 
     def lookup(self, at: Expression, name: str) -> Any:
         """Return a name's value, noting the use of a tensor."""
