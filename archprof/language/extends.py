@@ -208,13 +208,12 @@ def _inserted(body: Body, place: list[str], edit: Edit) -> Body | None:
 
     for number, step in enumerate(body.steps):
         found: tuple[Step, ...] | None = None
-        if step.key.kind != "names":
+        if place == [_label(step)]:
+            found = (step, *edit.steps) if edit.side == "after" else (*edit.steps, step)
+        elif step.key.kind != "names":
             found = deeper(step, place)
         elif _label(step) == place[0]:
-            if len(place) > 1:
-                found = deeper(step, place[1:])
-            else:
-                found = (step, *edit.steps) if edit.side == "after" else (*edit.steps, step)
+            found = deeper(step, place[1:])
         if found is not None:
             return replace(body, steps=(*body.steps[:number], *found, *body.steps[number + 1 :]))
     return None
