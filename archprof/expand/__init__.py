@@ -16,7 +16,7 @@ from archprof.expand.static import check
 from archprof.expand.steps import Walk
 from archprof.expand.values import Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped
 from archprof.expand.work import Weights
-from archprof.language.document import Body, Document, Step, Steps, expressions_of
+from archprof.language.document import Body, Document, Pipeline, Step, Steps, expressions_of
 from archprof.language.evaluate import Exhausted, Mistake, is_number, kind_of, mistake
 from archprof.language.explain import SyntaxProblem
 from archprof.language.expression import Expression, parse_expression
@@ -46,14 +46,17 @@ def expand(
     """
     expander = Expander(document, batch, limits, memo)
     spec = None
+    last: Problem | None = None
     try:
         spec = expander.run(variant, settings or {}, shapes or {}, dtype)
+        for problem in check(document):
+            expander.add(problem)
     except Exhausted as found:
-        expander.add(found.problem)
+        last = found.problem
     except RecursionError:
-        expander.add(document.root.problem("E502", "the spec is nested too deeply", "split it into steps"))
-    for problem in check(document):
-        expander.add(problem)
+        last = document.root.problem("E502", "the spec is nested too deeply", "split it into steps")
+    if last is not None:
+        raise SpecError([*expander.found.values(), last])
     if spec is None or expander.found:
         raise SpecError(expander.found.values())
     return spec
@@ -75,7 +78,8 @@ class Expander(Walk):
         outputs = self.outputs()
         self.unused(self.root)
         calls = tuple(self.finished(path, call) for path, call in self.calls)
-        self.ties(calls)
+        if all(code != "E004" for code, _ in self.found):
+            self.ties(calls)
         name = variant or document.name
         return Spec(
             name=name,
@@ -111,6 +115,8 @@ class Expander(Walk):
                 self.params.variables[setting.name] = value
             except Mistake as found:
                 self.add(found.problem)
+                self.params.variables[setting.name] = Poison()
+            except Skipped:
                 self.params.variables[setting.name] = Poison()
 
     def chosen(self, variant: str, seen: tuple[str, ...] = ()) -> dict[str, Expression]:
@@ -157,8 +163,9 @@ class Expander(Walk):
             try:
                 self.check_name(setting.node, setting.name)
                 tensor, bound = self.input(setting.value, shapes.get(setting.name), dtype)
-            except Mistake as mistaken:
-                self.add(mistaken.problem)
+            except (Mistake, Skipped) as spoilt:
+                if isinstance(spoilt, Mistake):
+                    self.add(spoilt.problem)
                 self.root.bind(Binding(setting.name, Poison(), setting.node))
                 continue
             if bound is not None:
@@ -168,7 +175,8 @@ class Expander(Walk):
         bindings = list(self.root.bindings.values())
         if not bindings:
             at = self.document.root.get("inputs") or self.document.root
-            self.add(at.problem("E120", "a spec needs at least one input", "inputs: {x: float32[3, 8, 8]}"))
+            self.add(at.problem("E120", "a spec needs at least one input", "write inputs: and below it x: float32[3, 8, 8]"))
+            self.root.previous = self.root.bindings["in"] = Binding("in", Poison(), at)
         if len(bindings) == 1:
             self.root.previous = self.root.bindings["in"] = bindings[0]
         return tuple(found), bounds
@@ -242,6 +250,8 @@ class Expander(Walk):
                 yield Claim(measure, printed, figure.source, figure.node.span, at.source.text[at.start : at.end])
             except Mistake as mistaken:
                 self.add(mistaken.problem)
+            except Skipped:
+                continue
 
     def finished(self, path: Path, call: Call) -> Call:
         """Return the call with its paths written out, now that every step is known."""
@@ -276,7 +286,9 @@ class Expander(Walk):
         if isinstance(body, Steps):
             self.run_steps(self.root, body.steps)
         else:
-            self.named_step(self.root, "out", body, body if isinstance(body, Expression) else body.node, self.root.path)
+            is_list = isinstance(body, Pipeline)
+            path = self.root.path if is_list else Path(self.root.path, "out")
+            self.named_step(self.root, "out", body, body.node if is_list else body, path)
 
 
 def _listed(weights: Weights) -> str:

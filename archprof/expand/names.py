@@ -8,7 +8,7 @@ from typing import Any
 from archprof.errors import Problem, Span, nearest
 from archprof.expand.values import MISSING, Argument, Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped, Slots, Stage
 from archprof.language.document import Block, Document
-from archprof.language.evaluate import Evaluator, Mistake, is_number, kind_of, mistake
+from archprof.language.evaluate import Evaluator, Exhausted, Mistake, is_number, kind_of, mistake
 from archprof.language.expression import Expression
 from archprof.language.limits import Limits
 from archprof.layers import LAYERS, Layer
@@ -58,6 +58,9 @@ class Names(Evaluator):
             inside = " in ".join(f"{name} (line {line})" for name, line in reversed(self.chain[-4:]))
             problem = Problem(problem.code, problem.span, problem.what, problem.label, (*problem.notes, f"in: {inside}"))
         self.found.setdefault((problem.code, problem.span), problem)
+        if len(self.found) >= self.limits.problems:
+            what = f"more than {self.limits.problems} mistakes: the rest is not shown"
+            raise Exhausted(Problem("E502", problem.span, what))
 
     def lookup(self, at: Expression, name: str) -> Any:
         """Return a name's value, noting the use of a tensor."""
@@ -93,6 +96,8 @@ class Names(Evaluator):
         """Return the value a step without a source takes."""
         previous = (scope or self.scope).previous
         if previous is None:
+            for binding in (scope or self.scope).bindings.values():
+                binding.forgiven = True
             raise Mistake(at.problem("E202", "this step needs a source", "there is no value before it: begin with 'name ->'"))
         previous.use(at, explicit=False)
         if isinstance(previous.value, Poison):
@@ -177,6 +182,8 @@ class Names(Evaluator):
                 raise mistake(at, "E502" if right > 0 else "E209", f"a layer can be repeated 0 to {self.limits.calls:,} times")
             self.charge(at, right * len(left.stages))
             return Chain(left.stages * right, numbered=True)
+        if at.value == "*" and isinstance(right, Chain) and isinstance(left, int):
+            raise mistake(at, "E209", f"cannot write {kind_of(left)} * {kind_of(right)}", "write the layer first: Layer * n")
         left, right = (self.flowing(p, v) if isinstance(v, Chain) else v for p, v in zip(at.parts, (left, right), strict=True))
         tensors = [v for v in (left, right) if isinstance(v, (Flow, Bundle))]
         if not tensors:

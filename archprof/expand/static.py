@@ -145,6 +145,8 @@ def _variants(document: Document) -> Iterator[Problem]:
                 yield at.like.problem("E210", f"there is no variant {like!r} to be like", label)
                 break
             if like in seen:
+                if variant.name != min(seen):
+                    break
                 yield at.like.problem("E210", f"the variant {like!r} is like itself", "remove one 'like'")
                 break
             seen.add(like)

@@ -53,9 +53,9 @@ class Walk(Work):
 
     def forgive(self, scope: Scope, roots: Iterable[Expression]) -> None:
         """Excuse every value that expressions with a mistake may have meant to use."""
-        if scope.previous is not None:
-            scope.previous.forgiven = True
         pending = list(roots)
+        if scope.previous is not None and any(map(begins_with_layer, pending)):
+            scope.previous.forgiven = True
         while pending:
             at = pending.pop()
             pending.extend(at.parts)
@@ -283,6 +283,20 @@ class Walk(Work):
             raise Mistake(at.problem("E107", f"the name {name!r} is taken by Python", f"rename it, {name}_1 for instance"))
         if name in taken():
             raise Mistake(at.problem("E107", f"the name {name!r} is taken by PyTorch", f"rename it, {name}_1 for instance"))
+
+
+def begins_with_layer(at: Expression) -> bool:
+    """Tell whether an expression may take the previous value, because a layer in it stands where a tensor could."""
+    match at.kind:
+        case "name" | "attribute":
+            return False
+        case "pipe":
+            return begins_with_layer(at.parts[0])
+        case "binary" | "tuple":
+            return any(map(begins_with_layer, at.parts))
+        case "choice":
+            return begins_with_layer(at.parts[0]) or begins_with_layer(at.parts[2])
+    return True
 
 
 @functools.cache

@@ -170,9 +170,9 @@ class Work(Names):
         annotation = layer.annotations.get(name, inspect.Parameter.empty)
         if fits(value, annotation) and (layer.annotations or is_plain(value)):
             return value
-        what = f"{name} of {layer.name} is {wanted(annotation)}, not {kind_of(value)}"
-        shown = f" {value}" if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
-        raise mistake(at, "E111", what + shown, _advice(value, annotation))
+        found = f"{value}" if isinstance(value, (int, float)) and not isinstance(value, bool) else kind_of(value)
+        what = f"{name} of {layer.name} is {wanted(annotation)}, not {found}"
+        raise mistake(at, "E111", what, _advice(value, annotation))
 
     def paired(self, name: str, known: list[str], stage: Stage, form: str) -> Iterable[tuple[str, Any, Expression]]:
         """Yield (setting, value, place) of every argument: named ones by name, others in the order of what is free."""

@@ -100,8 +100,6 @@ def kind_of(value: object) -> str:
 
 def advice(at: Expression, left: Any, right: Any) -> str:
     """Return what to do about an operator between two values that it does not join."""
-    if at.value == "*" and isinstance(left, int) and getattr(right, "what", "") == "a layer":
-        return "write the layer first: Layer * n"
     if isinstance(left, str) or isinstance(right, str):
         return "texts cannot be computed with"
     return ""

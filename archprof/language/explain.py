@@ -96,6 +96,8 @@ def _bad_name(word: str, at: int, text: str) -> SyntaxProblem:
     label = ""
     if word[:1] in {'"', "'"}:
         label = "a name stands without quotes"
+    elif word == "=":
+        label = "write '==' to compare"
     elif word[:1] in {"-", "."}:
         label = f"write '_' instead of {word[:1]!r}"
     elif at == 0 and word[:1].isdigit():

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -165,8 +166,9 @@ def _number(_: str, children: list[Any], start: int, end: int) -> Expression:
     factor = {**_SUFFIXES, "%": 0.01}.get(text[-1], 1)
     digits = text if factor == 1 else text[:-1]
     value = (int(digits) if digits.isdigit() else float(digits)) * factor
-    if isinstance(value, float) and text[-1] in _SUFFIXES and value.is_integer():
-        value = int(value)
+    if isinstance(value, float) and text[-1] in _SUFFIXES and abs(value) < 1e18:
+        exact = Decimal(digits) * factor
+        value = int(exact) if exact == exact.to_integral_value() else value
     return _node("number", value, [], start, end)
 
 

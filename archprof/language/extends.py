@@ -128,7 +128,7 @@ class _Merge:
             if variant not in self.base.variants or variant in seen:
                 close = nearest(variant, self.base.variants)
                 label = f"did you mean {close!r}?" if close else f"variants: {', '.join(self.base.variants) or 'none'}"
-                what = f"{self.base.source.name} has no variant {variant!r}"
+                what = f"{Path(self.base.source.name).name} has no variant {variant!r}"
                 raise SpecError([self.at.problem("E210", what, label)])
             found: Variant = self.base.variants[variant]
             seen.add(variant)
@@ -155,7 +155,7 @@ class _Merge:
     def absent(self, at: Scalar, name: str, known: Iterable[str]) -> Problem:
         close = nearest(name, known)
         label = f"did you mean {close!r}?" if close else ""
-        return at.problem("E212", f"{self.base.source.name} has no {name!r} to remove", label)
+        return at.problem("E212", f"{Path(self.base.source.name).name} has no {name!r} to remove", label)
 
     def steps(self, base: Body, own: Body) -> Body:
         """Return the base's steps, those of the same name replaced or removed."""
@@ -173,7 +173,7 @@ class _Merge:
                 continue
             close = nearest(name, known)
             label = f"did you mean {close!r}?" if close else "edit: [{after: step, steps: {...}}]"
-            what = f"{self.base.source.name} has no step {name!r}; a new step must say where it goes"
+            what = f"{Path(self.base.source.name).name} has no step {name!r}; a new step must say where it goes"
             self.problems.append(step.node.problem("E212", what, label))
         laid = tuple(mine.get(_label(step), step) for step in base.steps)
         return replace(base, steps=tuple(s for s in laid if _label(s) not in mine or not _is_null(s.body)))
@@ -208,13 +208,12 @@ def _inserted(body: Body, place: list[str], edit: Edit) -> Body | None:
 
     for number, step in enumerate(body.steps):
         found: tuple[Step, ...] | None = None
-        if step.key.kind != "names":
+        if place == [_label(step)]:
+            found = (step, *edit.steps) if edit.side == "after" else (*edit.steps, step)
+        elif step.key.kind != "names":
             found = deeper(step, place)
         elif _label(step) == place[0]:
-            if len(place) > 1:
-                found = deeper(step, place[1:])
-            else:
-                found = (step, *edit.steps) if edit.side == "after" else (*edit.steps, step)
+            found = deeper(step, place[1:])
         if found is not None:
             return replace(body, steps=(*body.steps[:number], *found, *body.steps[number + 1 :]))
     return None

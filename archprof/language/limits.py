@@ -22,6 +22,7 @@ class Limits:
     nested_blocks: int = 32
     evaluation_depth: int = 128
     extends: int = 8
+    problems: int = 100
     seconds: float = 10.0
 
 

@@ -152,7 +152,8 @@ def compose(source: Source, limits: Limits) -> tuple[Node | None, list[Problem]]
         raise SpecError([*problems, source.problem("E000", at, at + 1, what, hint)]) from None
     except ReaderError as error:
         at = min(error.position, len(source.text))
-        what = f"the character U+{ord(str(error.character)[:1] or chr(0)):04X} is not allowed in YAML"
+        number = error.character if isinstance(error.character, int) else ord(error.character[:1] or chr(0))
+        what = f"the character U+{number:04X} is not allowed in YAML"
         raise SpecError([*problems, source.problem("E000", at, at + 1, what)]) from None
 
 
