@@ -166,12 +166,13 @@ def _find(root: nn.Module, path: str) -> nn.Module | None:
 
 def _tie(root: nn.Module, call: Call) -> None:
     module, other = root.get_submodule(call.module), root.get_submodule(call.tie or "")
-    if getattr(module, "weight", None) is None or getattr(other, "weight", None) is None:
+    mine, theirs = getattr(module, "weight", None), getattr(other, "weight", None)
+    if not isinstance(mine, torch.Tensor) or not isinstance(theirs, torch.Tensor):
         raise SpecError([Problem("E205", call.span, f"{call.module!r} and {call.tie!r} do not both have a weight to share")])
-    if module.weight.shape != other.weight.shape:
-        what = f"{call.module!r} has a weight of {list(module.weight.shape)}, {call.tie!r} of {list(other.weight.shape)}"
+    if mine.shape != theirs.shape:
+        what = f"{call.module!r} has a weight of {list(mine.shape)}, {call.tie!r} of {list(theirs.shape)}"
         raise SpecError([Problem("E301", call.span, what, "weights can only be shared where their shapes are equal")])
-    module.weight = other.weight
+    module.weight = theirs
 
 
 def _class_name(name: str) -> str:

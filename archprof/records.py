@@ -202,7 +202,8 @@ class Claim:
 class Spec:
     """An architecture with every choice made: named inputs, the flat program, and which values are the outputs.
 
-    `bounds` has, for inputs of whole numbers, the number they stay below. `checks` are expressions of the spec language.
+    `bounds` has, for inputs of whole numbers, the number they stay below; `blocks` the block that each path is an
+    instance of. `checks` are expressions of the spec language.
     """
 
     name: str
@@ -212,6 +213,7 @@ class Spec:
     calls: tuple[Call, ...]
     outputs: tuple[tuple[str, int], ...]
     bounds: Mapping[str, int] = field(default_factory=dict)
+    blocks: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Any, ...] = ()
     claims: tuple[Claim, ...] = ()

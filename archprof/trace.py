@@ -85,7 +85,8 @@ def trace(module: fx.GraphModule, inputs: Mapping[str, Tensor], memo: dict[Any, 
         rows.append((op, [producers.get(identity) for _, identity in record.inputs]))
         producers.update({identity: (op.name, number) for number, identity in enumerate(record.outputs)})
     outputs = {name: source for name, t in _outputs(result) if (source := producers.get(id(t))) is not None}
-    return Graph.of(inputs.items(), rows, outputs, weights)
+    spec = module.meta.get("archprof")
+    return Graph.of(inputs.items(), rows, outputs, weights, spec.blocks if spec else None)
 
 
 def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight]]:

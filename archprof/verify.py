@@ -1,6 +1,7 @@
 """Is a spec the very network somebody else has written? Same state-dict keys, and same outputs with the weights copied.
 
-Every parameter and running statistic is randomised first: a head of zeros would make any two networks equal.
+Steps of a spec are in lower case, so keys are compared without capitals. Every parameter and running statistic is
+randomised first: a head of zeros would make any two networks equal.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def twin(spec: Spec, reference: str, *, tolerance: float = 1e-5, seed: int = 0) 
         torch.manual_seed(seed)
         randomise(other)
         inputs = [random_input(spec, name) for name, _ in spec.inputs]
-    mine, theirs = ours.state_dict(), other.state_dict()
+    mine = ours.state_dict()
+    theirs = {key.lower(): value for key, value in other.state_dict().items()}  # a spec's steps are in lower case
     missing = tuple(key for key in theirs if key not in mine)
     extra = tuple(key for key in mine if key not in theirs)
     unequal = tuple(key for key in mine if key in theirs and mine[key].shape != theirs[key].shape)

@@ -19,6 +19,9 @@ from archprof.layers import Layer, ShapeError, fits, wanted
 from archprof.meta import MetaMode, Seen, SkipInit, described, empty, tensors_in
 from archprof.records import Call, Tensor, hashable
 
+SUMS_AND_PRODUCTS = frozenset({"Add", "Subtract", "Multiply", "Divide"})
+"""Layers whose inputs must have one number of axes, unless one is a Parameter; sums need one shape."""
+
 
 class Work(Names):
     """Applies layers and blocks to tensors; `calls` is the program so far, each call with its place in the model."""
@@ -26,6 +29,7 @@ class Work(Names):
     def __init__(self, document: Document, limits: Limits, memo: dict[Any, Seen] | None = None) -> None:
         super().__init__(document, limits)
         self.calls: list[tuple[Path, Call]] = []
+        self.blocks: list[tuple[Path, str]] = []
         self.values = 0
         self.inferred: dict[Any, tuple[tuple[Tensor, ...], bool]] = {}
         self.mode = MetaMode(memo)
@@ -70,9 +74,11 @@ class Work(Names):
             raise mistake(at, "E204", f"{layer.name} takes {count}, and gets {len(flows)}", label)
         tensors = tuple(flow.tensor for flow in flows)
         shapes = {tensor.shape for tensor in tensors}
-        if layer.name in {"Add", "Subtract"} and len(shapes) > 1 and not any(flow.is_parameter for flow in flows):
+        is_sum = layer.name in {"Add", "Subtract"}
+        unequal = len(shapes if is_sum else set(map(len, shapes))) > 1
+        if unequal and layer.name in SUMS_AND_PRODUCTS and not any(flow.is_parameter for flow in flows):
             listed = ", ".join(str(list(tensor.shape[1:])) for tensor in tensors)
-            what = f"{layer.name} needs equal shapes, and gets {listed}"
+            what = f"{layer.name} needs {'equal shapes' if is_sum else 'shapes of as many axes'}, and gets {listed}"
             raise mistake(at, "E302", what, "nothing is stretched silently; give the shortcut a projection")
         outputs, is_module = self.infer(layer, settings, tensors, at)
         slot = self.slots.add(Slot(stage, Path(self.slots.path, None, stage and stage.module), is_module, layer.name.lower()))
@@ -81,7 +87,8 @@ class Work(Names):
         call = Call(layer.name, "", "", tuple(settings.items()), tuple(flow.number for flow in flows), outputs, at.span,
                     tuple(name for name, _ in self.chain), stage.tie if stage else None)  # fmt: skip
         self.calls.append((slot.path, call))
-        made = tuple(Flow(self.number(), tensor, is_parameter=not flows) for tensor in outputs)
+        is_parameter = all(flow.is_parameter for flow in flows)  # a part of one is one, too; without inputs it is true
+        made = tuple(Flow(self.number(), tensor, is_parameter) for tensor in outputs)
         return made[0] if len(made) == 1 else Bundle(made)
 
     def infer(self, layer: Layer, settings: Mapping[str, Any], tensors: tuple[Tensor, ...], at: Expression) -> Any:
@@ -169,6 +176,7 @@ class Work(Names):
         given = {n: v for n, v, _ in self.paired(key.name, [n for n, _ in key.settings], stage, form)}
         for default in self.document.defaults.get(key.name, ()):
             given.setdefault(default.name, self.evaluate(default.value))
+        self.blocks.append((path, key.name))
         self.chain.append((key.name, at.span.line))
         try:
             with self.within(scope):

@@ -27,7 +27,7 @@ def records(profile: Profile, view: View) -> tuple[list[str], list[list[object]]
     """Return the header and the rows: those that add up to the totals; a sum that misses an op is unknown too."""
     columns = columns_of(profile, view.columns or profile.columns)
     depth = depth_of(profile) if view.depth is None else view.depth
-    rows = leaves_of(rows_of(profile, dataclasses.replace(view, depth=depth)))
+    rows = leaves_of(rows_of(profile, dataclasses.replace(view, depth=depth, fold=False)))
     return ["name", "type", "output_shape", *columns], [
         [row.path, row.kind, row.shape, *(None if is_partial(profile, row, name) else value(profile, row, name) for name in columns)]
         for row in rows

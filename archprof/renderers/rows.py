@@ -35,7 +35,7 @@ class Row:
 def rows_of(profile: Profile, view: View) -> list[Row]:
     """Return the rows that `view` asks for, in execution order or by the column `sort`, largest first."""
     depth = fitting_depth(profile, view) if view.depth is None else view.depth
-    rows = list(walk(profile, subtree(profile, view.path), depth))
+    rows = list(walk(profile, subtree(profile, view.path), depth, fold=view.fold and not view.sort))
     if view.sort:
         if view.sort not in profile.totals:
             raise UnknownName("column", view.sort, profile.totals)
@@ -56,7 +56,7 @@ def fitting_depth(profile: Profile, view: View) -> int:
     deepest = depth_of(profile)
     root = subtree(profile, view.path)
     for depth in range(deepest, 1, -1):
-        if sum(1 for _ in walk(profile, root, depth)) <= ENOUGH:
+        if sum(1 for _ in walk(profile, root, depth, fold=view.fold)) <= ENOUGH:
             return depth
     return 1
 
@@ -81,21 +81,70 @@ def subtree(profile: Profile, path: str) -> Group:
             return group
 
 
-def walk(profile: Profile, group: Group, depth: int, last: tuple[bool, ...] = ()) -> Iterator[Row]:
-    """Yield the rows below `group`, `depth` levels deep; what lies deeper is added up."""
-    for number, part in enumerate(group.parts):
-        ends = (*last, number == len(group.parts) - 1)
-        if isinstance(part, int):
-            op = profile.graph.ops[part]
-            name = op.name.removeprefix(f"{group.path}.") if op.path != group.path else op.kind
-            yield Row(name, op.name, op.layer or op.kind, shape(op), (part,), ends)
+def walk(profile: Profile, group: Group, depth: int, *, fold: bool) -> Iterator[Row]:
+    """Yield the rows below `group`, `depth` levels deep; what lies deeper is added up.
+
+    With `fold`, modules in a row that are exactly alike are one row, and what is below it stands for all of them.
+    """
+    yield from _below(profile, [group], depth, (), fold=fold)
+
+
+def _below(profile: Profile, copies: Sequence[Group], depth: int, last: tuple[bool, ...], *, fold: bool) -> Iterator[Row]:
+    first = copies[0]
+    runs = list(_runs(profile, first, fold=fold))
+    for number, (start, end) in enumerate(runs):
+        ends = (*last, number == len(runs) - 1)
+        parts = [copy.parts[place] for copy in copies for place in range(start, end)]
+        times = f"{len(parts)} × " if len(parts) > 1 else ""
+        groups = [part for part in parts if isinstance(part, Group)]
+        if not groups:
+            ops = tuple(part for part in parts if isinstance(part, int))
+            op = profile.graph.ops[ops[0]]
+            name = op.name.removeprefix(f"{first.path}.") if op.path != first.path else op.kind
+            yield Row(name, op.name, times + (op.layer or op.kind), shape(op), ops, ends)
             continue
-        ops = tuple(part.ops())
-        name = part.path.removeprefix(f"{group.path}.") if group.path else part.path
-        kind, made = f"{len(ops)} op{'s' * (len(ops) != 1)}", shape(profile.graph.ops[ops[-1]])
-        yield Row(name, part.path, kind, made, ops, ends, is_group=True, is_open=depth > 1)
+        ops = tuple(op for part in groups for op in part.ops())
+        names = [part.path.removeprefix(f"{first.path}.") for part in groups[: end - start]]
+        name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+        block = profile.graph.modules.get(groups[0].path)
+        size = f"{len(ops) // len(groups)} op{'s' * (len(ops) != len(groups))}"
+        kind = times + (f"{block}, {size}" if block else size)
+        made = shape(profile.graph.ops[ops[-1]])
+        yield Row(name, groups[0].path, kind, made, ops, ends, is_group=True, is_open=depth > 1)
         if depth > 1:
-            yield from walk(profile, part, depth - 1, ends)
+            yield from _below(profile, groups, depth - 1, ends, fold=fold)
+
+
+def _runs(profile: Profile, group: Group, *, fold: bool) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of the parts that make one row: lone ones, and modules in a row that are exactly alike."""
+    start = 0
+    while start < len(group.parts):
+        end = start + 1
+        part = group.parts[start]
+        if fold and isinstance(part, Group):
+            looks = _look(profile, part)
+            while end < len(group.parts) and isinstance(group.parts[end], Group) and looks == _look(profile, group.parts[end]):
+                end += 1
+        yield start, end
+        start = end
+
+
+def _look(profile: Profile, group: Group | int) -> object:
+    """Return all that two modules must share to be alike: paths, signatures, wiring inside and sizes of own weights."""
+    if isinstance(group, int):
+        return None
+    graph = profile.graph
+    numbers = list(group.ops())
+    place = {graph.ops[number].name: i for i, number in enumerate(numbers)}
+    return [
+        (
+            op.path.removeprefix(group.path),
+            op.signature,
+            [place.get(producer, -1) for producer in graph.producers(op.name)],
+            [weight.tensor for weight in graph.owned_weights[op.name]],
+        )
+        for op in (graph.ops[number] for number in numbers)
+    ]
 
 
 def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:

@@ -18,6 +18,8 @@ from archprof.result import Profile
 DEFAULT = ("params", "macs")
 BARS = (10, 4, 0)
 """Lengths of the share's bar: the longest that fits is taken; with 0 it is a percentage alone."""
+GAP = 2
+"""Characters between two columns."""
 PERCENT = 6
 """Characters of a percentage."""
 FEW = 5
@@ -42,7 +44,7 @@ def table(profile: Profile, view: View) -> str:
     for name in cells:
         lines.add_column(Text(name), no_wrap=True, justify="left" if name in {"layer", "type"} else "right")
     if bar is not None:
-        lines.add_column(Text(share_heading(f"share of {metric}", bar)), no_wrap=True)
+        lines.add_column(Text(share_heading(f"share of {metric}", bar)), no_wrap=True, justify="left" if bar else "right")
     for row, *texts in zip(rows, *cells.values(), strict=True):
         part = [] if bar is None else [share(value(profile, row, metric), profile.totals[metric] or 1, bar)]
         lines.add_row(*map(Text, texts), *part, style="bold" if row.is_group and view.color else "")
@@ -68,12 +70,12 @@ def printed(parts: Iterable[RenderableType], view: View) -> str:
 
 def grid() -> Table:
     """Return an empty table in our style."""
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, GAP - 1, 0, 0))
 
 
 def width_of(cells: Mapping[str, Sequence[str]]) -> int:
     """Return how many characters wide a grid of these columns is."""
-    return 2 + sum(max(map(len, [name, *texts])) + 3 for name, texts in cells.items()) - 3
+    return sum(max(map(len, [name, *texts])) + GAP for name, texts in cells.items())
 
 
 def heading(profile: Profile) -> str:
@@ -111,7 +113,7 @@ def fitted(cells: dict[str, list[str]], columns: Sequence[str], metric: str, wid
         if gone:
             dropped.append(gone)
         for bar in BARS if gone != "share" else ():
-            if width_of(cells) + 3 + max(bar + 1 + PERCENT, len(share_heading(metric, bar))) <= width:
+            if width_of(cells) + max(bar + 1 + PERCENT, len(share_heading(metric, bar))) + GAP <= width:
                 return dropped, bar
     return dropped, None
 
@@ -128,7 +130,7 @@ def share(number: int | None, whole: int, length: int) -> Text:
     part = number / whole
     full, rest = divmod(round(part * length * 8), 8)
     bar = "█" * full + ("" if not rest else "▏▎▍▌▋▊▉"[rest - 1])
-    line = Text(f"{bar:<{length}} ", style="dark_orange")
+    line = Text(f"{bar:<{length}} " if length else "", style="dark_orange")
     line.append(f"{percent(part):>{PERCENT}}", style="default")
     return line
 
@@ -171,5 +173,5 @@ def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) ->
 
 def plain(text: str) -> str:
     """Return the table in ASCII, for terminals that know no other."""
-    table = str.maketrans({"│": "|", "├": "+", "└": "+", "─": "-", "━": "-", "…": "~", "█": "#", **dict.fromkeys("▏▎▍▌▋▊▉", "#")})
+    table = str.maketrans({"│": "|", "├": "+", "└": "+", "─": "-", "━": "-", "…": "~", "×": "x", "█": "#", **dict.fromkeys("▏▎▍▌▋▊▉", "#")})
     return text.translate(table).encode("ascii", "replace").decode("ascii")

@@ -74,7 +74,7 @@ class _Writer:
     def write(self, heading: Sequence[str], direction: str, note: str | None) -> str:
         lines = [f"<B>{markup(heading[0])}</B>", *map(_small, heading[1:])]
         rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
-        title = f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="0">{rows}</TABLE>>'
+        title = f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="2">{rows}</TABLE>>'
         hurry = style.HURRY if self.sketch.virtual > VIRTUAL else {}
         attributes = {**style.GRAPH, **hurry, "rankdir": direction, "label": title}
         dot = graphviz.Digraph("archprof", graph_attr=attributes, node_attr=style.NODE, edge_attr=style.EDGE)
@@ -89,9 +89,31 @@ class _Writer:
     def _children(self, dot: graphviz.Digraph, frame: Frame) -> None:
         for child in frame.children:
             if isinstance(child, Piece):
-                self._piece(dot, child)
+                height = self._height_beside(child, frame)
+                if height:
+                    self._pillar(dot, child, height)
+                else:
+                    self._piece(dot, child)
             else:
                 self._frame(dot, child)
+
+    def _height_beside(self, piece: Piece, frame: Frame) -> int:
+        """Return how many ranks the frames that begin beside a piece go further down than it does."""
+        mine = self.sketch.ranks[self.place[id(piece)]]
+        frames = [child for child in frame.children if isinstance(child, Frame)]
+        spans = [[self.sketch.ranks[self.place[id(other)]] for other in pieces(child)] for child in frames]
+        return max((max(span) - mine for span in spans if min(span) == mine), default=0)
+
+    def _pillar(self, dot: graphviz.Digraph, piece: Piece, height: int) -> None:
+        """Draw a branch of one piece as tall as the framed ones beside it: dot would push a shorter one to the side."""
+        self.clusters += 1
+        foot = _unique(f"{piece.paths[0]}.foot", self.taken)
+        alone = graphviz.Digraph(f"cluster_{self.clusters}")
+        alone.attr(label="", peripheries="0", margin="0")
+        self._piece(alone, piece)
+        alone.node(foot, "", style="invis", width="0.1", height="0.1")
+        alone.edge(self.names[self.place[id(piece)]], foot, style="invis", weight="12", minlen=str(height))
+        dot.subgraph(alone)
 
     def _frame(self, dot: graphviz.Digraph, frame: Frame) -> None:
         self.clusters += 1
@@ -112,9 +134,10 @@ class _Writer:
             "tooltip": plain(self._tooltip(frame.paths, frame.copies, amount)),
             "class": style.css_class("run" if isinstance(frame.node, Run) else "group", _cost(amount)),
         }  # fmt: skip
-        with dot.subgraph(name=f"cluster_{self.clusters}") as inner:
-            inner.attr(**attributes)
-            self._children(inner, frame)
+        inner = graphviz.Digraph(f"cluster_{self.clusters}")
+        inner.attr(**attributes)
+        self._children(inner, frame)
+        dot.subgraph(inner)
 
     def _has_neighbours(self, frame: Frame) -> bool:
         """Tell whether something stands beside a frame; if nothing does, room right of its name keeps wires off it."""

@@ -28,7 +28,7 @@ NORMS = frozenset({
 })  # fmt: skip
 ACTIVATIONS = frozenset({
     "relu", "relu_", "relu6", "leaky_relu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "sigmoid",
-    "logsigmoid", "tanh", "hardtanh", "hardswish", "hardsigmoid", "prelu", "softplus", "softsign", "softmax",
+    "logsigmoid", "tanh", "hardtanh", "hardswish", "hardsigmoid", "prelu", "softplus", "softsign", "softmax", "scaled_tanh",
     "log_softmax", "glu",
 })  # fmt: skip
 RESHAPES = frozenset({
