@@ -20,7 +20,7 @@ from archprof import units
 from archprof.errors import Problem, Span, SpecError, UserError
 from archprof.layers import LAYERS, Built
 from archprof.layers.foreign import foreign_layer
-from archprof.meta import SkipInit
+from archprof.meta import SkipInit, weights_of
 from archprof.records import Call, Spec, Tensor
 
 
@@ -48,7 +48,7 @@ def build(spec: Spec, device: str | torch.device = "meta") -> fx.GraphModule:
     tracer = fx.proxy.GraphAppendingTracer(graph)
     values = [fx.Proxy(graph.placeholder(name), tracer) for name, _ in spec.inputs]
     tensors = [tensor for _, tensor in spec.inputs]
-    with _construction(target):
+    with _construction(target), weights_of(spec.dtype):
         for call in spec.calls:
             before = len(graph.nodes)
             made = _apply(root, graph, tracer, call, [values[i] for i in call.inputs], [tensors[i] for i in call.inputs])

@@ -60,7 +60,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec."),
         click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples at once."),
         click.option("--input", "inputs", type=Pairs(sizes=True), multiple=True, help="Another input size, such as image=3x192x192."),
-        click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Type of the float inputs."),
+        click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Type of the weights and float inputs."),
         click.option("--plugin", "plugins", type=click.Path(path_type=Path), multiple=True, help="Python file with layers and rules; it is run."),
     ]
     for option in reversed(options):
