@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import shutil
@@ -59,7 +60,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec."),
         click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples at once."),
         click.option("--input", "inputs", type=Pairs(sizes=True), multiple=True, help="Another input size, such as image=3x192x192."),
-        click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Type of the float inputs."),
+        click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Type of the weights and float inputs."),
         click.option("--plugin", "plugins", type=click.Path(path_type=Path), multiple=True, help="Python file with layers and rules; it is run."),
     ]
     for option in reversed(options):
@@ -103,6 +104,12 @@ class Commands(click.Group):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(1)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            click.echo("error: the disk is full", err=True)
+            ctx.exit(2)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the commands in the order of use."""
@@ -130,15 +137,15 @@ def show(models: Sequence[str], path: str, format_: str, strict: bool, color: st
     """Print the table of a model (or of several): layers, shapes, parameters, multiply-adds."""
     format_ = format_ or default_format()
     check_format(format_)
-    gaps = []
-    for number, model in enumerate(models):
-        profile = profiled(model, options)
-        page = profile.render(format_, path=path, **viewing(options, color))
-        click.echo(("\n" if number else "") + page, nl=False)
-        gaps += profile.gaps
+    if format_ == "json" and len(models) > 1:
+        raise click.UsageError("a JSON document is about one model; compare --format json lists several")
+    profiles = [profiled(model, options) for model in models]
+    pages = [profile.render(format_, path=path, **viewing(options, color)) for profile in profiles]
+    click.echo("\n".join(pages), nl=False)
+    gaps = [(profile.model, gap) for profile in profiles for gap in profile.gaps]
     if strict and gaps:
-        for gap in gaps:
-            click.echo(f"unknown: {gap.op}: {gap.reason}", err=True)
+        for model, gap in gaps:
+            click.echo(f"{model}: {gap.op} is unknown: {gap.reason}", err=True)
         sys.exit(1)
 
 
@@ -186,7 +193,10 @@ def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None
     if len(models) > 1 and not into_folder:
         raise click.UsageError(f"several models need a folder: -o {output}/")
     if into_folder:
-        Path(output).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(output).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the folder {output!r}: {error.strerror}") from None
     for model in models:
         profile = profiled(model, options)
         path = Path(output) / f"{profile.model}.svg" if into_folder else Path(output)

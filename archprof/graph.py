@@ -38,8 +38,8 @@ class Graph:
 
     `network` has one node an op (attribute `op`) in execution order, inputs first, and one edge a tensor read
     (attributes `output`, `position`, `shape`, `dtype`, `bytes`; key = (output, position)), so `x * x` keeps both.
-    `outputs` maps the network's output names to (op name, output number); `weights` are all of the model's, used or not.
-    `facts` holds what the rules say, by op name.
+    `outputs` maps the network's output names to (op name, output number); `weights` are all of the model's, used or not;
+    `modules` has the class or block of each group of ops, by its path. `facts` holds what the rules say, by op name.
 
     >>> op = Op("relu", "relu", "relu", inputs=(Tensor((1, 8)),), outputs=(Tensor((1, 8)),))
     >>> graph = Graph.of([("x", Tensor((1, 8)))], [(op, [("x", 0)])], {"out": ("relu", 0)})
@@ -50,6 +50,7 @@ class Graph:
     network: networkx.MultiDiGraph
     outputs: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     weights: tuple[Weight, ...] = ()
+    modules: Mapping[str, str] = field(default_factory=dict)
     facts: dict[str, Facts | Unknown] = field(default_factory=dict)
 
     @classmethod
@@ -59,6 +60,7 @@ class Graph:
         ops: Iterable[tuple[Op, Sequence[tuple[str, int] | None]]],
         outputs: Mapping[str, tuple[str, int]],
         weights: Iterable[Weight] = (),
+        modules: Mapping[str, str] | None = None,
     ) -> Graph:
         """Build a graph from named inputs and ops, each op with the (producer, output) of each of its inputs.
 
@@ -77,7 +79,7 @@ class Graph:
                     measures = {"shape": tensor.shape, "dtype": tensor.dtype, "bytes": tensor.bytes}
                     key = (output, position)
                     network.add_edge(producer, op.name, key=key, output=output, position=position, **measures)
-        return cls(network, dict(outputs), tuple(weights))
+        return cls(network, dict(outputs), tuple(weights), dict(modules or {}))
 
     def __getitem__(self, name: str) -> Op:
         """Return the op (or input) called `name`."""

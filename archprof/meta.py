@@ -6,7 +6,8 @@ nets whole. It records nothing: `archprof.trace` does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,9 @@ def kind_of(function: Callable[..., Any]) -> str:
     return name.strip("_")
 
 
-_OPERATORS = frozenset({"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "div"})
+_OPERATORS = frozenset({
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "div", "and", "or", "xor", "lshift", "rshift",
+})  # fmt: skip
 _DUNDER = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "radd": "add", "rmul": "mul"}
 
 
@@ -77,6 +80,17 @@ def described(value: Any) -> Any:  # noqa: ANN401 - mirrors whatever a torch fun
 def empty(tensor: records.Tensor) -> torch.Tensor:
     """Return a meta tensor of the recorded shape and dtype."""
     return torch.empty(tensor.shape, dtype=DTYPES[tensor.dtype], device="meta")
+
+
+@contextlib.contextmanager
+def weights_of(dtype: str) -> Iterator[None]:
+    """Make torch.nn give new weights this float type, meanwhile."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(DTYPES[dtype])
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def made(shapes: Shapes | None) -> Any:  # noqa: ANN401 - a tensor, or torch's tuple of them
@@ -118,7 +132,8 @@ class MetaMode(TorchFunctionMode):
             result = func(*args, **kwargs)
             if not isinstance(result, torch.Tensor):
                 return result
-        key = (func, described(args), described(kwargs))
+        # 1, 1.0 and True are equal as keys, and what torch returns for them is not
+        key = (func, described(args), described(kwargs), *map(type, args), *map(type, kwargs.values()))
         try:
             seen = self.memo.get(key)
         except TypeError:  # an argument that cannot be hashed, such as a callable object with equality
@@ -136,7 +151,7 @@ class MetaMode(TorchFunctionMode):
         """Return what is seen of a call that the memo does not know, and its result."""
         kind = kind_of(func)
         entry = RULES.get(kind)
-        _, positional, named = key
+        _, positional, named, *_ = key
         arguments: dict[str, Any] = {}
         if entry is not None:
             try:
@@ -156,8 +171,11 @@ class MetaMode(TorchFunctionMode):
     def in_place(func: Callable[..., Any], args: tuple[Any, ...], seen: Seen) -> bool:
         """Tell whether the call returns its first argument, changed."""
         name = getattr(func, "__name__", "")
-        ends = name.endswith("_") and not name.endswith("__")
-        return bool(args) and (ends or name.startswith("__i") or seen.arguments.get("inplace") is True)
+        if name.endswith("__"):
+            changes = name.startswith("__i") and name[3:-2] in _OPERATORS
+        else:
+            changes = name.endswith("_") or seen.arguments.get("inplace") is True
+        return bool(args) and changes
 
     def seen(self, func: Any, args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:
         """Return `result`; a recorder notes the call first."""

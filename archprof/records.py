@@ -202,7 +202,9 @@ class Claim:
 class Spec:
     """An architecture with every choice made: named inputs, the flat program, and which values are the outputs.
 
-    `bounds` has, for inputs of whole numbers, the number they stay below. `checks` are expressions of the spec language.
+    `bounds` has, for inputs of whole numbers, the number they stay below; `blocks` the block that each path is an
+    instance of. `checks` are expressions of the spec language.
+    `dtype` is that of the weights.
     """
 
     name: str
@@ -212,8 +214,10 @@ class Spec:
     calls: tuple[Call, ...]
     outputs: tuple[tuple[str, int], ...]
     bounds: Mapping[str, int] = field(default_factory=dict)
+    blocks: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Any, ...] = ()
+    dtype: str = "float32"
     claims: tuple[Claim, ...] = ()
 
 

@@ -5,6 +5,7 @@ It remembers which torch function was called on which tensors, where in the mode
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,6 @@ class Record:
 
     seen: Seen
     origin: Origin
-    turn: int
     inputs: tuple[tuple[Tensor, int], ...]
     outputs: tuple[int, ...]
     weights: tuple[Weight, ...]
@@ -41,7 +41,6 @@ class Recorder(MetaMode):
         self.weights = weights
         self.records: list[Record] = []
         self.origin = Origin("", "", None)
-        self.turn = 0
         self.alive: list[torch.Tensor] = []
 
     def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ANN401, ARG002
@@ -49,10 +48,10 @@ class Recorder(MetaMode):
         if not seen.outputs:
             return result
         given, made = [*tensors_in(args), *tensors_in(kwargs)], tensors_in(result)
-        self.alive += made
+        self.alive += given + made
         inputs = tuple((described(t), id(t)) for t in given if id(t) not in self.weights)
         weights = tuple(dict.fromkeys(self.weights[id(t)] for t in given if id(t) in self.weights))
-        self.records.append(Record(seen, self.origin, self.turn, inputs, tuple(map(id, made)), weights))
+        self.records.append(Record(seen, self.origin, inputs, tuple(map(id, made)), weights))
         return result
 
 
@@ -64,8 +63,8 @@ class _Nodes(fx.Interpreter):
         self.recorder = recorder
 
     def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - fx's signature
-        self.recorder.turn += 1
-        self.recorder.origin = n.meta.get("archprof") or Origin(str(n.target), "", None)
+        path = str(n.target) if n.op == "call_module" else n.name
+        self.recorder.origin = n.meta.get("archprof") or Origin(path, "", None)
         return super().run_node(n)
 
 
@@ -87,7 +86,8 @@ def trace(module: fx.GraphModule, inputs: Mapping[str, Tensor], memo: dict[Any, 
         rows.append((op, [producers.get(identity) for _, identity in record.inputs]))
         producers.update({identity: (op.name, number) for number, identity in enumerate(record.outputs)})
     outputs = {name: source for name, t in _outputs(result) if (source := producers.get(id(t))) is not None}
-    return Graph.of(inputs.items(), rows, outputs, weights)
+    spec = module.meta.get("archprof")
+    return Graph.of(inputs.items(), rows, outputs, weights, spec.blocks if spec else None)
 
 
 def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight]]:
@@ -108,15 +108,15 @@ def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight]]:
 
 def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:
     """Return an Op for every record. A lone op of a step has the step's path; several get their kind behind it."""
-    alone: dict[int, int] = {}
-    for record in records:
-        alone[record.turn] = alone.get(record.turn, 0) + 1
+    ops_of = Counter(id(record.origin) for record in records)
+    lone = {record.origin.path for record in records if ops_of[id(record.origin)] == 1}
     ops: list[Op] = []
     for record in records:
         origin, seen = record.origin, record.seen
-        path = origin.path if alone[record.turn] == 1 else f"{origin.path}.{seen.kind}".lstrip(".")
+        alone = ops_of[id(origin)] == 1
+        path = origin.path if alone else f"{origin.path}.{seen.kind}".lstrip(".")
         name, number = path, 1
-        while name in taken:
+        while name in taken or (name in lone and not alone):
             name, number = f"{path}_{number}", number + 1
         taken.add(name)
         inputs = tuple(tensor for tensor, _ in record.inputs)

@@ -1,12 +1,14 @@
 """Is a spec the very network somebody else has written? Same state-dict keys, and same outputs with the weights copied.
 
-Every parameter and running statistic is randomised first: a head of zeros would make any two networks equal.
+Steps of a spec are in lower case, so keys are compared without capitals. Every parameter and running statistic is
+randomised first: a head of zeros would make any two networks equal.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +19,8 @@ from archprof.build import build
 from archprof.errors import UserError, nearest
 from archprof.meta import DTYPES
 from archprof.records import Spec
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ def twin(spec: Spec, reference: str, *, tolerance: float = 1e-5, seed: int = 0) 
         torch.manual_seed(seed)
         randomise(other)
         inputs = [random_input(spec, name) for name, _ in spec.inputs]
-    mine, theirs = ours.state_dict(), other.state_dict()
+        settle(other, inputs)
+    mine = ours.state_dict()
+    theirs = {key.lower(): value for key, value in other.state_dict().items()}  # a spec's steps are in lower case
     missing = tuple(key for key in theirs if key not in mine)
     extra = tuple(key for key in mine if key not in theirs)
     unequal = tuple(key for key in mine if key in theirs and mine[key].shape != theirs[key].shape)
@@ -87,6 +93,27 @@ def randomise(module: nn.Module) -> None:
                 tensor.uniform_(0.5, 1.0) if name.endswith("weight") else tensor.uniform_(-0.2, 0.2)
 
 
+def settle(module: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
+    """Bring the running statistics of batch norms near those of `inputs`.
+
+    With statistics drawn at random a deep network's output hardly depends on its input, so that any two would agree.
+    """
+    hooks = [m.register_forward_pre_hook(_observe) for m in module.modules() if isinstance(m, NORMS)]
+    with torch.no_grad():
+        module(*inputs)
+    for hook in hooks:
+        hook.remove()
+
+
+def _observe(norm: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+    values = arguments[0].transpose(0, 1).flatten(1)
+    mean, var = norm.running_mean, norm.running_var
+    if values.shape[1] > 1 and isinstance(mean, torch.Tensor) and isinstance(var, torch.Tensor):
+        spread, middle = torch.var_mean(values, 1)
+        mean.mul_(spread.sqrt()).add_(middle)
+        var.mul_(spread)
+
+
 def random_input(spec: Spec, name: str) -> torch.Tensor:
     """Return random values for one input: normal, or whole numbers below the input's bound."""
     tensor = dict(spec.inputs)[name]
@@ -102,7 +129,7 @@ def reference_module(reference: str, spec: Spec) -> nn.Module:
     if scheme not in {"", "torchvision"}:
         raise UserError(f"cannot compare with {reference!r}: write torchvision:NAME")
     try:
-        from torchvision import models  # noqa: PLC0415 - optional, and slow to import
+        from torchvision import models
     except ImportError:
         raise UserError("torchvision is not installed: pip install 'archprof[vision]'") from None
     if name not in models.list_models():
@@ -110,12 +137,14 @@ def reference_module(reference: str, spec: Spec) -> nn.Module:
         guess = f"; did you mean {close!r}?" if close else ""
         raise UserError(f"torchvision has no model {name!r}{guess}")
     options: dict[str, Any] = {"weights": None}
+    if "weights_backbone" in inspect.signature(models.get_model_builder(name)).parameters:
+        options["weights_backbone"] = None  # else torchvision downloads them
     if name in {"googlenet", "inception_v3"}:
         options |= {"init_weights": False, "aux_logits": any("aux" in output for output, _ in spec.outputs)}
     return models.get_model(name, **options)
 
 
-def outputs(result: Any) -> list[torch.Tensor]:  # noqa: ANN401 - whatever a model returns
+def outputs(result: Any) -> list[torch.Tensor]:
     """Return the tensors of a model's result, in order."""
     if isinstance(result, torch.Tensor):
         return [result]
@@ -129,7 +158,7 @@ def described(found: Twin) -> str:
     lines = []
     for what, keys in (("missing", found.missing), ("extra", found.extra), ("of another shape", found.unequal)):
         if keys:
-            shown = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")  # noqa: PLR2004 - enough to see the pattern
+            shown = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
             lines.append(f"  {len(keys)} keys {what}: {shown}")
     if found.difference is None:
         lines.insert(0, head + ("the state dicts differ" if lines else "the outputs have other shapes"))

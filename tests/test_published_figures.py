@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import pytest
 
 from archprof.pipeline import profile
-from archprof.result import Profile
+
+if TYPE_CHECKING:
+    from archprof.result import Profile
 
 profiled = functools.cache(profile)
 
@@ -38,9 +41,7 @@ LENET5 = [
 
 
 @pytest.mark.parametrize(("layer", "shape", "params", "connections"), LENET5)
-def test_lenet5_has_the_papers_parameters_and_connections(
-    layer: str, shape: list[int], params: int, connections: int
-) -> None:
+def test_lenet5_counts_as_the_paper(layer: str, shape: list[int], params: int, connections: int) -> None:
     assert shape_at("lenet5-1998", layer) == shape
     assert at("lenet5-1998", layer)["params"] == params
     assert at("lenet5-1998", layer)["connections"] == connections
@@ -51,8 +52,8 @@ def test_lenet5_totals_are_the_papers() -> None:
     assert (totals["params"], totals["connections"]) == (60_000, 340_908)
 
 
-# Krizhevsky et al. 2012: output sizes of the paper's Figure 2, both GPUs together; parameters and multiply-adds per layer
-# as commonly published for Caffe's grouped model (sums 60,965,224 and 724,406,816).
+# Krizhevsky et al. 2012: output sizes of one GPU in the paper's Figure 2; parameters and multiply-adds of both GPUs per
+# layer, as commonly published for Caffe's grouped model (sums 60,965,224 and 724,406,816).
 ALEXNET = [
     (("lower1.conv1", "lower2.conv1"), [48, 55, 55], 34_944, 105_415_200),
     (("lower1.conv2", "lower2.conv2"), [128, 27, 27], 307_456, 223_948_800),
@@ -66,9 +67,7 @@ ALEXNET = [
 
 
 @pytest.mark.parametrize(("paths", "shape", "params", "macs"), ALEXNET)
-def test_alexnets_towers_count_as_grouped_convolutions(
-    paths: tuple[str, ...], shape: list[int], params: int, macs: int
-) -> None:
+def test_alexnets_towers_count_as_groups(paths: tuple[str, ...], shape: list[int], params: int, macs: int) -> None:
     assert [shape_at("alexnet", path) for path in paths] == [shape] * len(paths)
     assert at("alexnet", *paths)["params"] == params
     assert at("alexnet", *paths)["macs"] == macs
@@ -109,8 +108,8 @@ def test_vggs_have_the_papers_millions(name: str, millions: int) -> None:
     assert round(profiled(name).params / 1e6) == millions
 
 
-# Szegedy et al. 2015, arXiv:1409.4842, Table 1: (row, steps, output, millions of multiply-adds as printed, exact from the
-# printed channels). The first row and inception 5a are printed wrong (34 and 54), so no printed figure is given for them.
+# Szegedy et al. 2015, arXiv:1409.4842, Table 1: (row, steps, output, millions of multiply-adds as printed, exact number
+# from the printed channels). The first row and inception 5a are printed wrong (34 and 54), and left out here.
 GOOGLENET = [
     ("convolution 7x7", ("conv1",), [64, 112, 112], None, 118_013_952),
     ("convolution 3x3", ("conv2", "conv3"), [192, 56, 56], 360, 359_661_568),
@@ -146,7 +145,7 @@ def test_googlenets_weights_are_the_papers(step: str, thousands: int, biases: in
     assert (at("googlenet", step)["params"] - biases) / 1024 == pytest.approx(thousands, rel=0.01)
 
 
-# Lin et al. 2013, arXiv:1312.4400: outputs of the authors' models, with weights and multiply-adds of every layer by hand.
+# Lin et al. 2013, arXiv:1312.4400: layers of the authors' published models; weights and multiply-adds by hand.
 NIN = [
     ("nin-cifar10", "mlpconv1.conv", [192, 32, 32], 14_592, 14_745_600),
     ("nin-cifar10", "mlpconv1.cccp1", [160, 32, 32], 30_880, 31_457_280),
@@ -164,16 +163,14 @@ NIN = [
 
 
 @pytest.mark.parametrize(("network", "layer", "shape", "params", "macs"), NIN)
-def test_network_in_network_has_the_published_layers(
-    network: str, layer: str, shape: list[int], params: int, macs: int
-) -> None:
+def test_nin_has_the_published_layers(network: str, layer: str, shape: list[int], params: int, macs: int) -> None:
     assert shape_at(network, layer) == shape
     assert at(network, layer)["params"] == params
     assert at(network, layer)["macs"] == macs
 
 
-# He et al. 2015, arXiv:1512.03385: billions of multiply-adds of Table 1 and section 3.3. Bottlenecks have their stride in
-# the first 1x1 there.
+# He et al. 2015, arXiv:1512.03385: billions of multiply-adds of Table 1 and section 3.3, where bottlenecks have their
+# stride in the first 1x1.
 @pytest.mark.parametrize(
     ("name", "billions"),
     [

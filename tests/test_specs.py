@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from archprof.figures import check, compare_claims
 from archprof.language.bundled import bundled
 from archprof.pipeline import profile
 from archprof.records import Facts, Spec
-from archprof.result import Profile
 from archprof.sources.spec import load
+
+if TYPE_CHECKING:
+    from archprof.result import Profile
 
 NAMES = list(bundled())
 LARGEST_DIFFERENCE = 0.06

@@ -94,6 +94,7 @@ class Expander(Walk):
             calls=calls,
             outputs=outputs,
             bounds=bounds,
+            blocks={path.text: block for path, block in self.blocks},
             params={key: value for key, value in self.params.variables.items() if not isinstance(value, Chain)},
             checks=(*document.checks.get("", ()), *document.checks.get(name, ())),
             claims=tuple(self.claims(name)),

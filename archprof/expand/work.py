@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from archprof.language.expression import Expression
     from archprof.language.limits import Limits
+SUMS_AND_PRODUCTS = frozenset({"Add", "Subtract", "Multiply", "Divide"})
+"""Layers whose inputs must have one number of axes, unless one is a Parameter; sums need one shape."""
+
 
 Weights = tuple[tuple[str, tuple[int, ...]], ...]
 Inferred = tuple[tuple[Tensor, ...], bool, Weights]
@@ -33,6 +36,7 @@ class Work(Names):
     def __init__(self, document: Document, limits: Limits, memo: dict[Any, Seen] | None = None) -> None:
         super().__init__(document, limits)
         self.calls: list[tuple[Path, Call]] = []
+        self.blocks: list[tuple[Path, str]] = []
         self.values = 0
         self.inferred: dict[Any, Inferred] = {}
         self.weights: list[Weights] = []
@@ -85,9 +89,11 @@ class Work(Names):
             raise mistake(at, "E204", f"{layer.name} takes {count}, and gets {len(flows)}", label)
         tensors = tuple(flow.tensor for flow in flows)
         shapes = {tensor.shape for tensor in tensors}
-        if layer.name in {"Add", "Subtract"} and len(shapes) > 1 and not any(flow.is_parameter for flow in flows):
+        is_sum = layer.name in {"Add", "Subtract"}
+        unequal = len(shapes if is_sum else set(map(len, shapes))) > 1
+        if unequal and layer.name in SUMS_AND_PRODUCTS and not any(flow.is_parameter for flow in flows):
             listed = ", ".join(str(list(tensor.shape[1:])) for tensor in tensors)
-            what = f"{layer.name} needs equal shapes, and gets {listed}"
+            what = f"{layer.name} needs {'equal shapes' if is_sum else 'shapes of as many axes'}, and gets {listed}"
             raise mistake(at, "E302", what, "nothing is stretched silently; give the shortcut a projection")
         self.hurry(at)
         outputs, is_module, weights = self.infer(layer, settings, tensors, at)
@@ -100,7 +106,8 @@ class Work(Names):
                     tuple(name for name, _ in self.chain), stage.tie if stage else None)  # fmt: skip
         self.calls.append((slot.path, call))
         self.weights.append(weights)
-        made = tuple(Flow(self.number(), tensor, is_parameter=not flows) for tensor in outputs)
+        is_parameter = all(flow.is_parameter for flow in flows)  # a part of one is one, too; without inputs it is true
+        made = tuple(Flow(self.number(), tensor, is_parameter) for tensor in outputs)
         return made[0] if len(made) == 1 else Bundle(made)
 
     def infer(self, layer: Layer, settings: Mapping[str, Any], tensors: tuple[Tensor, ...], at: Expression) -> Inferred:
@@ -213,6 +220,7 @@ class Work(Names):
         for default in self.document.defaults.get(key.name, ()):
             if default.name in dict(key.settings) and default.name not in given:
                 given[default.name] = self.default(default.value)
+        self.blocks.append((path, key.name))
         self.chain.append((key.name, at.span.line))
         try:
             with self.within(scope):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from archprof.errors import Problem, SpecError, nearest
+from archprof.language.limits import DEFAULT
 from archprof.language.document import Block, Body, Document, Edit, Figure, Pipeline, Setting, Step, Steps, Variant
 from archprof.language.explain import KEYWORDS, SyntaxProblem
 from archprof.language.expression import (
@@ -43,7 +44,7 @@ def read_alone(path: str | os.PathLike[str], limits: Limits) -> Document:
     return read_text(read_source(path, limits), limits)
 
 
-def read_text(source: Source, limits: Limits) -> Document:
+def read_text(source: Source, limits: Limits = DEFAULT) -> Document:
     """Return the spec that `source` writes; raise SpecError with every mistake where it is none."""
     root, problems = compose(source, limits)
     if not isinstance(root, Table):

@@ -63,6 +63,69 @@ def MultiheadAttention(q: Tensor, k: Tensor, v: Tensor, /, num_heads: int, dropo
     return SelfAttention(q.shape[-1], num_heads, dropout, bias, batch_first=True, **sizes)
 
 
+@layer
+def WindowAttention(x: Tensor, /, num_heads: int, window_size: int, shift: int = 0) -> Built:
+    """Self-attention within windows of a map, channels last, with a learnt bias for every offset (Swin transformer)."""
+    if len(x.shape) != 4 or any(side % window_size for side in x.shape[1:3]) or x.shape[-1] % num_heads:  # noqa: PLR2004
+        what = f"height x width x channels in windows of {window_size} and {num_heads} heads"
+        raise ShapeError(f"WindowAttention needs {what}, and gets {inside(x)}")
+    return ShiftedWindowAttention(x.shape[1], x.shape[2], x.shape[3], num_heads, window_size, shift)
+
+
+class ShiftedWindowAttention(nn.Module):
+    """See WindowAttention; pixels that only the cyclic shift brings together do not see each other."""
+
+    def __init__(self, height: int, width: int, channels: int, heads: int, window: int, shift: int) -> None:
+        """Number the offsets within a window, and the regions that a shift mixes."""
+        super().__init__()
+        self.heads, self.window, self.shift = heads, window, shift
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+        self.relative_position_bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        rows, columns = (axis.flatten() for axis in torch.meshgrid(*[torch.arange(window)] * 2, indexing="ij"))
+        offsets = [axis[:, None] - axis[None, :] + window - 1 for axis in (rows, columns)]
+        self.register_buffer("relative_position_index", (offsets[0] * (2 * window - 1) + offsets[1]).flatten())
+        apart = None
+        if shift:
+            sides = [_regions(side, window, shift) for side in (height, width)]
+            regions = self.split((sides[0][:, None] * 3 + sides[1])[None, :, :, None]).squeeze(0).squeeze(-1)
+            apart = (regions[:, :, None] != regions[:, None, :]).unsqueeze(1) * -100.0
+        self.register_buffer("apart", apart, persistent=False)
+
+    def split(self, x: torch.Tensor) -> torch.Tensor:
+        """[n, h, w, c] -> [n, windows, pixels, c]."""
+        n, height, width, c = x.shape
+        side = self.window
+        tiles = x.reshape(n, height // side, side, width // side, side, c).transpose(2, 3)
+        return tiles.reshape(n, height * width // side**2, side**2, c)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[n, h, w, c] -> [n, h, w, c]."""
+        n, height, width, c = x.shape
+        side = self.window
+        shifted = torch.roll(x, (-self.shift, -self.shift), (1, 2)) if self.shift else x
+        qkv = self.qkv(self.split(shifted)).unflatten(-1, (3, self.heads, c // self.heads)).permute(3, 0, 1, 4, 2, 5)
+        bias = self.relative_position_bias_table[self.relative_position_index]
+        bias = bias.reshape(side**2, side**2, self.heads).permute(2, 0, 1)
+        if self.apart is not None:
+            bias = bias + self.apart
+        mixed = functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], attn_mask=bias)
+        mixed = self.proj(mixed.transpose(2, 3).flatten(3))
+        mixed = mixed.reshape(n, height // side, width // side, side, side, c).transpose(2, 3).reshape(n, height, width, c)
+        return torch.roll(mixed, (self.shift, self.shift), (1, 2)) if self.shift else mixed
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        return f"heads={self.heads}, window={self.window}, shift={self.shift}"
+
+
+def _regions(side: int, window: int, shift: int) -> torch.Tensor:
+    """Return, for every row of a shifted map, 0 to 2: rows of one window and different numbers do not belong together."""
+    rows = torch.arange(side)
+    return (rows >= side - window).long() + (rows >= side - shift).long()
+
+
 def split_heads(input: torch.Tensor, heads: int) -> torch.Tensor:
     """[n, t, h*d] -> [n, h, t, d], a view."""
     if has_torch_function((input,)):

@@ -65,13 +65,13 @@ for _name in ("LSTM", "GRU", "RNN"):
     layer(recurrent(_name))
 
 
-def _parameter(shape: list[int], init: Literal["zeros", "ones", "normal"] = "zeros") -> Built:
+def _parameter(shape: list[int], init: float | Literal["zeros", "ones", "normal"] = "zeros") -> Built:
     """Learnt tensor of its own, without a batch axis (class tokens, position embeddings, scales)."""
     value = torch.empty(tuple(shape))
     if init == "normal":
         nn.init.normal_(value, std=0.02)
     else:
-        nn.init.constant_(value, float(init == "ones"))
+        nn.init.constant_(value, float(init == "ones") if isinstance(init, str) else init)
     return nn.Parameter(value)
 
 

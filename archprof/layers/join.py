@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Literal
 
@@ -174,7 +175,10 @@ def Upsample(x: Tensor, /, size: Size | None = None, scale_factor: float | None 
 def ZeroPad2d(x: Tensor, /, padding: Size) -> Built:
     """Zeros around the maps: one number, or left, right, top, bottom."""
     spatial(x, 2, "ZeroPad2d")
-    return nn.ZeroPad2d(tupled(padding))
+    if isinstance(padding, list) and len(padding) != 4:
+        raise ShapeError(f"padding is one number, or four (left, right, top, bottom), not {len(padding)}")
+    left, right, top, bottom = [padding] * 4 if isinstance(padding, int) else padding
+    return nn.ZeroPad2d((left, right, top, bottom))
 
 
 @layer
@@ -182,7 +186,8 @@ def ExpandLike(token: Tensor, x: Tensor, /) -> Built:
     """First input (a Parameter, batch 1), repeated for every sample of the second without copying."""
     if token.shape[0] != 1:
         raise ShapeError(f"ExpandLike needs a first axis of 1, and gets {list(token.shape)}")
-    return lambda token, x: token.expand(x.shape[0], *token.shape[1:])
+    rest = token.shape[1:]
+    return lambda token, x: token.expand(x.shape[0], *rest)
 
 
 @layer
@@ -251,7 +256,8 @@ def crop_like(input: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """[n, c, *x], [n, d, *y] -> [n, c, *y]: the middle of the maps, a view."""
     if has_torch_function((input, reference)):
         return handle_torch_function(crop_like, (input, reference), input, reference)
-    return center_crop(input, tuple(reference.shape[-2:]))
+    height, width = reference.shape[-2:]
+    return center_crop(input, (height, width))
 
 
 def pad_channels(input: torch.Tensor, channels: int, stride: int = 1) -> torch.Tensor:
@@ -269,6 +275,6 @@ def _axis(x: Tensor, dim: int) -> int:
 
 
 def _broadcast(xs: tuple[Tensor, ...], name: str) -> None:
-    ranks = {len(x.shape) for x in xs}
-    if len(ranks) > 1 or any(len({s for s in sizes if s != 1}) > 1 for sizes in zip(*(x.shape for x in xs), strict=True)):
+    aligned = itertools.zip_longest(*(reversed(x.shape) for x in xs), fillvalue=1)
+    if any(len({size for size in sizes if size != 1}) > 1 for sizes in aligned):
         raise ShapeError(f"{name} needs axes equal or 1, and gets {', '.join(map(inside, xs))}")

@@ -6,7 +6,7 @@ Names and argument order are torch.nn's, without `in_channels`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, overload
 
 from torch import nn
 
@@ -29,6 +29,12 @@ def inside(x: Tensor) -> str:
     return str(list(x.shape[1:]))
 
 
+@overload
+def tupled(value: Size) -> int | tuple[int, ...]: ...
+@overload
+def tupled(value: str) -> str: ...
+@overload
+def tupled(value: None) -> None: ...
 def tupled(value: Size | str | None) -> int | str | tuple[int, ...] | None:
     """Return a list from a spec as the tuple torch wants."""
     return tuple(value) if isinstance(value, list) else value
@@ -82,7 +88,7 @@ def convolution(dims: int) -> Callable[..., Built]:
         if padding == "same" and any(s != 1 for s in axes(tupled(stride), dims)):
             raise ShapeError("padding 'same' needs stride 1; write the padding as a number")
         check_window(x, name, kernel_size, stride, padding, dilation)
-        sizes = map(tupled, (kernel_size, stride, padding, dilation))
+        sizes = (tupled(kernel_size), tupled(stride), tupled(padding), tupled(dilation))
         return getattr(nn, name)(x.shape[1], out_channels, *sizes, groups, bias, padding_mode)
 
     return named(build, name, f"Convolution over {AXES[dims]}.")
@@ -110,7 +116,8 @@ def max_pooling(dims: int) -> Callable[..., Built]:
               ceil_mode: bool = False) -> Built:  # fmt: skip
         spatial(x, dims, name)
         check_window(x, name, kernel_size, kernel_size if stride is None else stride, padding, dilation, ceil=ceil_mode)
-        return getattr(nn, name)(*map(tupled, (kernel_size, stride, padding, dilation)), ceil_mode=ceil_mode)
+        sizes = (tupled(kernel_size), tupled(stride), tupled(padding), tupled(dilation))
+        return getattr(nn, name)(*sizes, ceil_mode=ceil_mode)
 
     return named(build, name, f"Maximum over windows of {AXES[dims]}.")
 
@@ -123,7 +130,8 @@ def average_pooling(dims: int) -> Callable[..., Built]:
               count_include_pad: bool = True) -> Built:  # fmt: skip
         spatial(x, dims, name)
         check_window(x, name, kernel_size, kernel_size if stride is None else stride, padding, 1, ceil=ceil_mode)
-        return getattr(nn, name)(*map(tupled, (kernel_size, stride, padding)), ceil_mode, count_include_pad)
+        sizes = (tupled(kernel_size), tupled(stride), tupled(padding))
+        return getattr(nn, name)(*sizes, ceil_mode, count_include_pad)
 
     return named(build, name, f"Mean over windows of {AXES[dims]}.")
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class View:
     """What part of a profile to show: at or below `path`, to `depth` levels (None: by cost), which columns and rows.
 
-    `sort` names a column (largest first), `top` keeps that many rows; `raw` writes numbers without prefixes. `width` is
+    `sort` names a column (largest first), `top` keeps that many rows; `raw` writes numbers without prefixes, `fold` makes one row of
+    modules in a row that are exactly alike. `width` is
     the terminal's, in characters, `color` whether it has colours.
     """
 
@@ -27,6 +28,7 @@ class View:
     sort: str = ""
     top: int | None = None
     raw: bool = False
+    fold: bool = True
     width: int = 100
     color: bool = False
     unicode: bool = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.dom import minidom
 
 from archprof.errors import DrawingError
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from archprof.graph import Graph
     from archprof.renderers.diagram.measure import Amount, Costs
     from archprof.renderers.diagram.sketch import Sketch
+
+Element = Any
+"""A node of minidom, whose stubs allow every parent to be missing."""
 
 COSTLIEST = 5
 LONGEST_CHAIN = 12
@@ -67,7 +70,7 @@ def accessible(svg: bytes, title: str, description: str) -> bytes:
     if b"<!ENTITY" in svg:
         raise DrawingError("this SVG defines entities, which Graphviz never does: draw it anew")
     document = minidom.parseString(svg)  # noqa: S318 - without entities there is nothing to expand
-    picture = document.documentElement
+    picture: Element = document.documentElement
     for node in list(_walk(document)):
         if node.nodeType == node.COMMENT_NODE:
             node.parentNode.removeChild(node)
@@ -86,7 +89,7 @@ def accessible(svg: bytes, title: str, description: str) -> bytes:
     return document.toxml(encoding="utf-8") + b"\n"
 
 
-def _tidy(group: minidom.Element, own: str) -> None:
+def _tidy(group: Element, own: str) -> None:
     """Give a group an id of this picture's own, hide it if it is an edge, and centre its text if it is a box."""
     if group.hasAttribute("id"):
         group.setAttribute("id", f"{own}-{group.getAttribute('id')}")
@@ -97,7 +100,7 @@ def _tidy(group: minidom.Element, own: str) -> None:
         _centre(group)
 
 
-def _unwrap(link: minidom.Element) -> None:
+def _unwrap(link: Element) -> None:
     """Put a link's children in its place, and its tooltip into the title of the node it stands in."""
     tip = link.getAttribute("xlink:title")
     group = link.parentNode
@@ -110,7 +113,7 @@ def _unwrap(link: minidom.Element) -> None:
             title.firstChild.data = tip
 
 
-def _centre(node: minidom.Element) -> None:
+def _centre(node: Element) -> None:
     """Anchor a node's lines of text in the middle of its outline, if it has one."""
     outline = [*node.getElementsByTagName("path")[:1], *node.getElementsByTagName("polygon")[:1]]
     if len(outline) != 1:
@@ -118,7 +121,7 @@ def _centre(node: minidom.Element) -> None:
     points = re.findall(r"(-?[\d.]+),-?[\d.]+", outline[0].getAttribute("d") or outline[0].getAttribute("points"))
     across = [float(x) for x in points]
     middle = f"{(min(across) + max(across)) / 2:.2f}"
-    lines: dict[str, minidom.Element] = {}
+    lines: dict[str, Element] = {}
     for text in list(node.getElementsByTagName("text")):
         line = lines.setdefault(text.getAttribute("y"), text)
         line.setAttribute("text-anchor", "middle")
@@ -131,7 +134,7 @@ def _centre(node: minidom.Element) -> None:
             line.appendChild(text)
 
 
-def _walk(node: minidom.Node) -> Iterator[minidom.Node]:
+def _walk(node: Element) -> Iterator[Element]:
     for child in node.childNodes:
         yield child
         yield from _walk(child)

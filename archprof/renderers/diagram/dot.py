@@ -108,11 +108,12 @@ class _Writer:
         """Draw a branch of one piece as tall as the framed ones beside it: dot would push a shorter one to the side."""
         self.clusters += 1
         foot = _unique(f"{piece.paths[0]}.foot", self.taken)
-        with dot.subgraph(name=f"cluster_{self.clusters}") as alone:
-            alone.attr(label="", peripheries="0", margin="0")
-            self._piece(alone, piece)
-            alone.node(foot, "", style="invis", width="0.1", height="0.1")
-            alone.edge(self.names[self.place[id(piece)]], foot, style="invis", weight="12", minlen=str(height))
+        alone = graphviz.Digraph(f"cluster_{self.clusters}")
+        alone.attr(label="", peripheries="0", margin="0")
+        self._piece(alone, piece)
+        alone.node(foot, "", style="invis", width="0.1", height="0.1")
+        alone.edge(self.names[self.place[id(piece)]], foot, style="invis", weight="12", minlen=str(height))
+        dot.subgraph(alone)
 
     def _frame(self, dot: graphviz.Digraph, frame: Frame) -> None:
         self.clusters += 1
@@ -133,9 +134,10 @@ class _Writer:
             "tooltip": plain(self._tooltip(frame.paths, frame.copies, amount)),
             "class": style.css_class("run" if isinstance(frame.node, Run) else "group", _cost(amount)),
         }  # fmt: skip
-        with dot.subgraph(name=f"cluster_{self.clusters}") as inner:
-            inner.attr(**attributes)
-            self._children(inner, frame)
+        inner = graphviz.Digraph(f"cluster_{self.clusters}")
+        inner.attr(**attributes)
+        self._children(inner, frame)
+        dot.subgraph(inner)
 
     def _has_neighbours(self, frame: Frame) -> bool:
         """Tell whether something stands beside a frame; if nothing does, room right of its name keeps wires off it."""
