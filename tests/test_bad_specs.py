@@ -24,7 +24,10 @@ def test_a_bad_spec_has_exactly_the_expected_problem(path: Path) -> None:
 
 
 def test_every_code_in_the_source_has_a_bad_spec() -> None:
-    files = [*SOURCE.glob("*.py"), *(p for part in ("language", "expand", "sources") for p in (SOURCE / part).rglob("*.py"))]
+    files = [
+        *SOURCE.glob("*.py"),
+        *(p for part in ("language", "expand", "sources") for p in (SOURCE / part).rglob("*.py")),
+    ]
     raised = {code for file in files for code in re.findall(r'"(E\d{3})"', file.read_text("utf-8"))}
     assert raised
     assert raised - {path.name[:4] for path in SPECS} == set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from language_cases import CASES
 
@@ -11,8 +13,10 @@ from archprof.language.bundled import bundled
 from archprof.language.limits import DEFAULT
 from archprof.language.reader import read_text
 from archprof.language.source import Source
-from archprof.records import Spec
 from archprof.sources.spec import load
+
+if TYPE_CHECKING:
+    from archprof.records import Spec
 
 
 def again(spec: Spec) -> Spec:
@@ -47,7 +51,9 @@ steps:
 """
     text = text.replace("first: Conv2d", "first: in -> Conv2d")
     settings = 'stride=1, padding=1, dilation=1, groups=1, bias=true, padding_mode="zeros"'
-    assert export(expand(read_text(Source("net.yaml", text), DEFAULT))) == f"""\
+    assert (
+        export(expand(read_text(Source("net.yaml", text), DEFAULT)))
+        == f"""\
 archprof: 1
 name: net
 inputs:
@@ -61,6 +67,7 @@ steps:
 outputs:
   b: b
 """
+    )
 
 
 def test_fingerprints_tell_specs_apart() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from archprof.errors import SpecError
 from archprof.expand import expand
 from archprof.language import read
-from archprof.records import Spec
+
+if TYPE_CHECKING:
+    from archprof.records import Spec
 
 BASE = """\
 archprof: 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +20,9 @@ from archprof.language.bundled import folder
 from archprof.language.limits import DEFAULT, Limits
 from archprof.language.reader import read_text
 from archprof.language.source import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAD = "archprof: 1\nname: net\ninputs:\n  x: float32[3, 8, 8]\n"
 SECONDS, MEBIBYTES = 15, 150
@@ -41,7 +44,9 @@ HOSTILE = {
     "block bomb": blocks(levels(30, "in -> NEXT -> NEXT") + "  B30: ReLU\n", "B0"),
     "block bomb without layers": blocks(levels(30, "in -> NEXT -> NEXT") + "  B30: in\n", "B0"),
     "block bomb of repeats": blocks(levels(12, "in -> NEXT * 20000") + "  B12: ReLU\n", "B0"),
-    "blocks in deep expressions": blocks(levels(30, "in" + " + (in" * 20 + " -> NEXT" + ")" * 20) + "  B30: ReLU\n", "B0"),
+    "blocks in deep expressions": blocks(
+        levels(30, "in" + " + (in" * 20 + " -> NEXT" + ")" * 20) + "  B30: ReLU\n", "B0"
+    ),
     "blocks through params": blocks("  A(F, G): in -> F(G, F)\n", "A(A, A)"),
     "deep sequences": steps("a: " + "[" * 100_000),
     "deep mappings": HEAD + "steps:\n" + "".join(" " * i + f"a{i}:\n" for i in range(2, 800)),
@@ -75,8 +80,13 @@ HOSTILE = {
     "huge range": steps("for i in 1..10**18:\n    a{i}: ReLU"),
     "huge list": steps("a: Conv2d(len([0] * 10**7), 3)"),
     "lists of lists": HEAD + "params:\n  a: ([0] * 9000)\n  b: ([a] * 9000)\n  c: ([b] * 9000)\nsteps: Conv2d(c, b)\n",
-    "deep lists": HEAD + "params:\n  a0: [1]\n" + "".join(f"  a{i}: [a{i - 1}]\n" for i in range(1, 2000)) + "steps: Conv2d(a1999, 1)\n",
-    "doubling bundles": steps("a0: (in, in)\n  " + "\n  ".join(f"a{i}: (a{i - 1}, a{i - 1})" for i in range(1, 40)) + "\n  b: a39 -> Concat"),
+    "deep lists": HEAD
+    + "params:\n  a0: [1]\n"
+    + "".join(f"  a{i}: [a{i - 1}]\n" for i in range(1, 2000))
+    + "steps: Conv2d(a1999, 1)\n",
+    "doubling bundles": steps(
+        "a0: (in, in)\n  " + "\n  ".join(f"a{i}: (a{i - 1}, a{i - 1})" for i in range(1, 40)) + "\n  b: a39 -> Concat"
+    ),
     "doubling chains": steps("a: " + "(" * 40 + "ReLU" + " * 2)" * 40),
     "huge name": steps("enc{10**18}: ReLU\n  b: enc1 -> ReLU"),
     "long name": steps("a" + "{9223372036854775807}" * 190 + ": ReLU\n  b: c -> ReLU"),
@@ -84,7 +94,10 @@ HOSTILE = {
     "huge input": HEAD.replace("[3, 8, 8]", "[10**12, 10**12]") + "steps: Linear(4)\n",
     "long regular expression": steps("a" + "{" * 1900 + ": ReLU"),
     "long number": steps("a: " + "1_" * 1900 + "x"),
-    "variants like each other": HEAD + "variants:\n" + "".join(f"  v{i}: {{like: v{(i + 1) % 900}}}\n" for i in range(900)) + "steps: ReLU\n",
+    "variants like each other": HEAD
+    + "variants:\n"
+    + "".join(f"  v{i}: {{like: v{(i + 1) % 900}}}\n" for i in range(900))
+    + "steps: ReLU\n",
     "code as a name": steps("__import__('os').system('id'): ReLU"),
     "code as a layer": steps("a: nn.Module.__subclasses__()"),
     "code as a foreign layer": steps("a: nn.os()"),

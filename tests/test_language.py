@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from language_cases import CASES
 
@@ -11,7 +13,9 @@ from archprof.expand import expand
 from archprof.language.limits import DEFAULT
 from archprof.language.reader import read_text
 from archprof.language.source import Source
-from archprof.records import Spec
+
+if TYPE_CHECKING:
+    from archprof.records import Spec
 
 HEAD = "archprof: 1\nname: net\n"
 IMAGE = HEAD + "inputs:\n  x: float32[3, 8, 8]\n"
@@ -78,6 +82,8 @@ def test_miswirings_are_caught_and_nothing_else(steps: str, expected: list[str])
     ],
 )  # fmt: skip
 def test_arithmetic(expression: str, value: object) -> None:
-    spec = spec_of(f"{IMAGE}params:\n  v: {expression if expression[0] != '[' else f'({expression})'}\nsteps:\n  a: ReLU\nchecks:\n  - v == 0\n")
+    spec = spec_of(
+        f"{IMAGE}params:\n  v: {expression if expression[0] != '[' else f'({expression})'}\nsteps:\n  a: ReLU\nchecks:\n  - v == 0\n"
+    )
     assert spec.params["v"] == value
     assert type(spec.params["v"]) is type(value)

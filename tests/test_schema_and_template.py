@@ -65,7 +65,9 @@ def test_a_new_spec_like_a_bundled_one_is_the_same_network(name: str, tmp_path: 
     assert fingerprint(expand(read(path))) == fingerprint(load(name))
 
 
-@pytest.mark.parametrize(("name", "like"), [("My Net", None), ("resnet50", None), ("a\nb", None), ("mynet", "resnet51"), ("../x", None)])
+@pytest.mark.parametrize(
+    ("name", "like"), [("My Net", None), ("resnet50", None), ("a\nb", None), ("mynet", "resnet51"), ("../x", None)]
+)
 def test_a_bad_name_is_refused(name: str, like: str | None) -> None:
     with pytest.raises(UserError):
         template(name, like)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from archprof.figures import check
 from archprof.language import read
 from archprof.language.bundled import folder
 from archprof.pipeline import profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", (folder() / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
 

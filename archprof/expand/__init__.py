@@ -7,23 +7,26 @@ looks at what the walk does not reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archprof.errors import Problem, Span, SpecError, nearest
 from archprof.expand.static import check
 from archprof.expand.steps import Walk
 from archprof.expand.values import Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped
-from archprof.expand.work import Weights
 from archprof.language.document import Body, Document, Pipeline, Step, Steps, expressions_of
 from archprof.language.evaluate import Exhausted, Mistake, is_number, kind_of, mistake
 from archprof.language.explain import SyntaxProblem
 from archprof.language.expression import Expression, parse_expression
 from archprof.language.limits import DEFAULT, Limits
 from archprof.language.source import Source
-from archprof.meta import Seen
 from archprof.records import ITEM_BYTES, Call, Claim, Spec, Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from archprof.expand.work import Weights
+    from archprof.meta import Seen
 
 __all__ = ["expand"]
 
@@ -69,7 +72,9 @@ class Expander(Walk):
         super().__init__(document, limits, memo)
         self.batch = batch
 
-    def run(self, variant: str, settings: Mapping[str, str], shapes: Mapping[str, Sequence[int]], dtype: str | None) -> Spec:
+    def run(
+        self, variant: str, settings: Mapping[str, str], shapes: Mapping[str, Sequence[int]], dtype: str | None
+    ) -> Spec:
         """Return the Spec, complete only where nothing is `found`."""
         document = self.document
         self.choose(variant, settings)
@@ -175,7 +180,9 @@ class Expander(Walk):
         bindings = list(self.root.bindings.values())
         if not bindings:
             at = self.document.root.get("inputs") or self.document.root
-            self.add(at.problem("E120", "a spec needs at least one input", "write inputs: and below it x: float32[3, 8, 8]"))
+            self.add(
+                at.problem("E120", "a spec needs at least one input", "write inputs: and below it x: float32[3, 8, 8]")
+            )
             self.root.previous = self.root.bindings["in"] = Binding("in", Poison(), at)
         if len(bindings) == 1:
             self.root.previous = self.root.bindings["in"] = bindings[0]

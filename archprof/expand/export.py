@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError
 from archprof.layers import LAYERS
 from archprof.layers.foreign import foreign_layer
-from archprof.records import Call, Spec
+
+if TYPE_CHECKING:
+    from archprof.records import Call, Spec
 
 _RESERVED = frozenset({"in", "if", "else", "and", "or", "not", "for", "true", "false", "null", "outputs"})
 
@@ -106,7 +108,13 @@ def _written(value: Any) -> str:
         return repr(value)
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_written, value))}]"
-    if isinstance(value, str) and "\n" not in value and not ('"' in value and "'" in value) and ": " not in value and " #" not in value:
+    if (
+        isinstance(value, str)
+        and "\n" not in value
+        and not ('"' in value and "'" in value)
+        and ": " not in value
+        and " #" not in value
+    ):
         return f'"{value}"' if '"' not in value else f"'{value}'"
     raise UserError(f"the setting {value!r} cannot be written in a spec")
 

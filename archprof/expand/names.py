@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archprof.errors import Problem, Span, nearest
-from archprof.expand.values import MISSING, Argument, Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped, Slots, Stage
-from archprof.language.document import Block, Document
+from archprof.expand.values import (
+    MISSING,
+    Argument,
+    Binding,
+    Bundle,
+    Chain,
+    Flow,
+    Path,
+    Poison,
+    Scope,
+    Skipped,
+    Slots,
+    Stage,
+)
 from archprof.language.evaluate import Evaluator, Exhausted, Mistake, is_number, kind_of, mistake
-from archprof.language.expression import Expression
-from archprof.language.limits import Limits
 from archprof.layers import LAYERS, Layer
 from archprof.layers.foreign import foreign_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archprof.language.document import Block, Document
+    from archprof.language.expression import Expression
+    from archprof.language.limits import Limits
 
 ATTRIBUTES = ("channels", "features", "height", "width", "shape")
 _SWITCHES = {"no": "false", "off": "false", "yes": "true", "on": "true", "none": "null", "nil": "null"}
@@ -56,7 +72,9 @@ class Names(Evaluator):
         """Collect a problem, unless the same place has shown the same already."""
         if self.chain:
             inside = " in ".join(f"{name} (line {line})" for name, line in reversed(self.chain[-4:]))
-            problem = Problem(problem.code, problem.span, problem.what, problem.label, (*problem.notes, f"in: {inside}"))
+            problem = Problem(
+                problem.code, problem.span, problem.what, problem.label, (*problem.notes, f"in: {inside}")
+            )
         self.found.setdefault((problem.code, problem.span), problem)
         if len(self.found) >= self.limits.problems:
             what = f"more than {self.limits.problems} mistakes: the rest is not shown"
@@ -98,7 +116,9 @@ class Names(Evaluator):
         if previous is None:
             for binding in (scope or self.scope).bindings.values():
                 binding.forgiven = True
-            raise Mistake(at.problem("E202", "this step needs a source", "there is no value before it: begin with 'name ->'"))
+            raise Mistake(
+                at.problem("E202", "this step needs a source", "there is no value before it: begin with 'name ->'")
+            )
         previous.use(at, explicit=False)
         if isinstance(previous.value, Poison):
             raise Skipped
@@ -163,7 +183,9 @@ class Names(Evaluator):
         for part in at.parts[1:]:
             stage = self.evaluate(part)
             if not isinstance(stage, Chain):
-                raise mistake(part, "E205", f"'->' feeds layers, not {kind_of(stage)}", "a capital letter begins a layer")
+                raise mistake(
+                    part, "E205", f"'->' feeds layers, not {kind_of(stage)}", "a capital letter begins a layer"
+                )
             value = self.longer(value, stage, part) if isinstance(value, Chain) else self.run_chain(stage, value, part)
         return value
 
@@ -179,18 +201,24 @@ class Names(Evaluator):
         """Return arithmetic on tensors as calls, and `layer * n` as copies in a row; leave the rest to plain arithmetic."""
         if isinstance(left, Chain) and at.value == "*" and isinstance(right, int) and not isinstance(right, bool):
             if right < 0 or right * max(1, len(left.stages)) > self.limits.calls:
-                raise mistake(at, "E502" if right > 0 else "E209", f"a layer can be repeated 0 to {self.limits.calls:,} times")
+                raise mistake(
+                    at, "E502" if right > 0 else "E209", f"a layer can be repeated 0 to {self.limits.calls:,} times"
+                )
             self.charge(at, right * len(left.stages))
             return Chain(left.stages * right, numbered=True)
         if at.value == "*" and isinstance(right, Chain) and isinstance(left, int):
-            raise mistake(at, "E209", f"cannot write {kind_of(left)} * {kind_of(right)}", "write the layer first: Layer * n")
-        left, right = (self.flowing(p, v) if isinstance(v, Chain) else v for p, v in zip(at.parts, (left, right), strict=True))
+            raise mistake(
+                at, "E209", f"cannot write {kind_of(left)} * {kind_of(right)}", "write the layer first: Layer * n"
+            )
+        left, right = (
+            self.flowing(p, v) if isinstance(v, Chain) else v for p, v in zip(at.parts, (left, right), strict=True)
+        )
         tensors = [v for v in (left, right) if isinstance(v, (Flow, Bundle))]
         if not tensors:
             return super().combine(at, left, right)
         if any(isinstance(v, Bundle) for v in tensors) or at.value not in OPERATORS:
             raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}")
-        if len(tensors) == 2:  # noqa: PLR2004 - both are
+        if len(tensors) == 2:
             return self.apply_layer(LAYERS[OPERATORS[at.value]], {}, tensors, at)
         number = right if isinstance(left, Flow) else left
         if not is_number(number) or not (isinstance(left, Flow) or at.value in "+*"):
@@ -252,7 +280,6 @@ class Names(Evaluator):
             raise mistake(at.parts[0], "E202", f"there is no earlier step {path!r} to share", label)
         stages = tuple(Stage(s.stage.kind, s.stage.arguments, at, s.stage.tie, s.path) for s in record.slots if s.stage)
         return Chain(stages)
-
 
     def is_spoilt(self, name: str) -> bool:
         """Tell whether a name stands for a step with a mistake."""

@@ -6,7 +6,6 @@ depends on the loops and conditions around them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from archprof.errors import Problem, nearest
@@ -15,6 +14,8 @@ from archprof.layers import LAYERS
 from archprof.layers.foreign import foreign_layer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from archprof.language.document import Document, Setting, Step
     from archprof.language.expression import Expression
 
@@ -36,7 +37,9 @@ def check(document: Document) -> Iterator[Problem]:
     for setting in (*document.params, *document.tables):
         own = setting.node.source is document.source
         if own and setting.name not in mentioned:
-            yield setting.node.problem("E402", f"{setting.name!r} is never used", "is a name misspelt, or is this left over?")
+            yield setting.node.problem(
+                "E402", f"{setting.name!r} is never used", "is a name misspelt, or is this left over?"
+            )
 
 
 def _within(root: Expression) -> Iterator[Expression]:
@@ -115,7 +118,9 @@ def _layer(at: Expression, known: Mapping[str, tuple[str, ...] | None], document
             free += 1
         elif part.kind == "setting" and part.value not in settings:
             close = nearest(part.value, settings)
-            yield part.problem("E203", f"{name} has no setting {part.value!r}", f"did you mean {close!r}?" if close else "", note)
+            yield part.problem(
+                "E203", f"{name} has no setting {part.value!r}", f"did you mean {close!r}?" if close else "", note
+            )
             return
         elif free < 0:
             yield part.problem("E203", f"{name} has no setting left for this", "", note)
@@ -160,7 +165,9 @@ def _defaults(document: Document) -> Iterator[Problem]:
         if name not in settings:
             at = next((key for key, _ in _section(document, "defaults") if key.text == name), document.root)
             close = nearest(name, settings)
-            yield at.problem("E201", f"there is no layer or block {name!r}", f"did you mean {close!r}?" if close else "")
+            yield at.problem(
+                "E201", f"there is no layer or block {name!r}", f"did you mean {close!r}?" if close else ""
+            )
             continue
         for default in group:
             if default.name not in settings[name]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import keyword
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,6 +13,9 @@ from archprof.expand.work import Work
 from archprof.language.document import Body, Pipeline, Step, Steps, expressions, expressions_of
 from archprof.language.evaluate import Mistake, kind_of, mistake
 from archprof.language.expression import Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class Walk(Work):
@@ -145,7 +147,9 @@ class Walk(Work):
             flows = value.flows
         elif not isinstance(value, Poison):
             count = len(value.flows) if isinstance(value, Bundle) else 1
-            self.report(Mistake(step.node.problem("E204", f"{len(names)} names for {count} output{'s' * (count != 1)}")))
+            self.report(
+                Mistake(step.node.problem("E204", f"{len(names)} names for {count} output{'s' * (count != 1)}"))
+            )
         outer = scope.previous
         for part, name, flow in zip(step.key.parts, names, flows, strict=True):
             if name != "_":
@@ -166,9 +170,13 @@ class Walk(Work):
             try:
                 self.check_name(part, name)
                 if name == "_" and set(names) == {"_"}:
-                    raise mistake(part, "E107", "'_' stands for an output nobody needs, beside a named one", "give it a name")
+                    raise mistake(
+                        part, "E107", "'_' stands for an output nobody needs, beside a named one", "give it a name"
+                    )
                 if name != "_" and (name in scope.bindings or name in scope.variables or name in names[:number]):
-                    label = "put the loop's number into the name, such as conv{i}" if scope.loops else "rename one of them"
+                    label = (
+                        "put the loop's number into the name, such as conv{i}" if scope.loops else "rename one of them"
+                    )
                     raise mistake(part, "E004", f"{name!r} is already defined here", label)
             except Mistake as found:
                 self.report(found)
@@ -225,7 +233,9 @@ class Walk(Work):
             if body.outputs:
                 found: list[tuple[str, Flow]] = []
                 self.output_steps(scope, body.outputs, found)
-                value = found[0][1] if len(found) == 1 else Bundle(tuple(f for _, f in found), tuple(n for n, _ in found))
+                value = (
+                    found[0][1] if len(found) == 1 else Bundle(tuple(f for _, f in found), tuple(n for n, _ in found))
+                )
             elif scope.previous is not None:
                 if scope.previous is first:
                     value = self.use_previous(body.node, scope)
@@ -248,7 +258,9 @@ class Walk(Work):
             elif value is None:
                 value = found
             else:
-                raise mistake(item, "E205", f"{kind_of(found)} in the middle of a pipeline", "only the first item is a tensor")
+                raise mistake(
+                    item, "E205", f"{kind_of(found)} in the middle of a pipeline", "only the first item is a tensor"
+                )
         return self.use_previous(body.node, scope) if value is None else value
 
     def items(self, scope: Scope, items: Iterable[Expression | Step]) -> Iterable[Expression]:
@@ -280,9 +292,13 @@ class Walk(Work):
     def check_name(self, at: Any, name: str) -> None:
         """Raise Mistake where a name would collide with Python or with what an nn.Module has."""
         if keyword.iskeyword(name) or name in {"self", "in"}:
-            raise Mistake(at.problem("E107", f"the name {name!r} is taken by Python", f"rename it, {name}_1 for instance"))
+            raise Mistake(
+                at.problem("E107", f"the name {name!r} is taken by Python", f"rename it, {name}_1 for instance")
+            )
         if name in taken():
-            raise Mistake(at.problem("E107", f"the name {name!r} is taken by PyTorch", f"rename it, {name}_1 for instance"))
+            raise Mistake(
+                at.problem("E107", f"the name {name!r} is taken by PyTorch", f"rename it, {name}_1 for instance")
+            )
 
 
 def begins_with_layer(at: Expression) -> bool:

@@ -1,12 +1,16 @@
-"""What the names in a spec stand for while it is expanded: tensors, layers waiting for input, and the scopes they live in."""
+"""What the names in a spec stand for while it is expanded: tensors, layers that wait for input, and their scopes.
+
+They hold what is known; `archprof.expand.steps` and `archprof.expand.work` find it out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from archprof.language.document import Block
     from archprof.language.expression import Expression
     from archprof.language.source import Node
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
     from archprof.records import Tensor
 
 
-class Skipped(Exception):  # noqa: N818 - a jump past what an earlier mistake has spoilt
+class Skipped(Exception):
     """A value is missing because of a mistake that is reported already."""
 
 
@@ -175,7 +179,7 @@ class Binding:
     uses: list[tuple[Any, bool]] = field(default_factory=list)
     forgiven: bool = False
 
-    def use(self, at: Any, *, explicit: bool) -> None:  # noqa: ANN401 - a node or an expression
+    def use(self, at: Any, *, explicit: bool) -> None:
         """Note a use."""
         self.uses.append((at, explicit))
 
@@ -201,7 +205,7 @@ class Scope:
         self.bindings[binding.name] = binding
         return binding
 
-    def find(self, name: str) -> Any:  # noqa: ANN401 - a Binding, a plain value or a Chain
+    def find(self, name: str) -> Any:
         """Return the Binding or value of a name, or MISSING."""
         scope: Scope | None = self
         while scope is not None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,12 +12,15 @@ from archprof.expand.names import Names
 from archprof.expand.values import Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped, Slot, Stage
 from archprof.language.document import Block, Body, Document, Steps
 from archprof.language.evaluate import Exhausted, Mistake, kind_of, mistake
-from archprof.language.expression import Expression
-from archprof.language.limits import Limits
 from archprof.layers import Layer, ShapeError, fits, wanted
 from archprof.meta import MetaMode, Seen, SkipInit, described, empty, tensors_in
 from archprof.records import Call, Tensor, hashable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from archprof.language.expression import Expression
+    from archprof.language.limits import Limits
 SUMS_AND_PRODUCTS = frozenset({"Add", "Subtract", "Multiply", "Divide"})
 """Layers whose inputs must have one number of axes, unless one is a Parameter; sums need one shape."""
 
@@ -95,7 +97,9 @@ class Work(Names):
             raise mistake(at, "E302", what, "nothing is stretched silently; give the shortcut a projection")
         self.hurry(at)
         outputs, is_module, weights = self.infer(layer, settings, tensors, at)
-        slot = self.slots.add(Slot(stage, Path(self.slots.path, None, stage and stage.module), is_module, layer.name.lower()))
+        slot = self.slots.add(
+            Slot(stage, Path(self.slots.path, None, stage and stage.module), is_module, layer.name.lower())
+        )
         if len(self.calls) >= self.limits.calls:
             raise Exhausted(at.problem("E502", f"more than {self.limits.calls:,} layers"))
         call = Call(layer.name, "", "", tuple(settings.items()), tuple(flow.number for flow in flows), outputs, at.span,
@@ -117,13 +121,15 @@ class Work(Names):
                 raise mistake(at, "E301", str(error)) from None
             except (Mistake, Exhausted):
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever torch finds wrong with sizes is the spec's mistake
+            except Exception as error:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
                 shapes = ", ".join(str(list(t.shape[1:])) for t in tensors)
                 raise mistake(at, "E301", f"{layer.name} cannot take {shapes or 'this'}: {first}") from None
         return found
 
-    def applied(self, layer: Layer, settings: Mapping[str, Any], tensors: tuple[Tensor, ...], at: Expression) -> Inferred:
+    def applied(
+        self, layer: Layer, settings: Mapping[str, Any], tensors: tuple[Tensor, ...], at: Expression
+    ) -> Inferred:
         """Build a layer on meta and run it once."""
         with torch.no_grad(), torch.device("meta"), Watched(self, at):
             built = layer.build(tensors, settings)
@@ -147,7 +153,8 @@ class Work(Names):
     def bound(self, stage: Stage, *, complete: bool = True) -> dict[str, Any]:
         """Return a layer's settings by name, defaults of the spec filled in; with `complete`, none may be missing."""
         layer = stage.kind
-        assert isinstance(layer, Layer)
+        if not isinstance(layer, Layer):
+            raise TypeError(layer)
         settings: dict[str, Any] = {}
         for name, value, at in self.paired(layer.name, list(layer.settings), stage, layer.form):
             settings[name] = self.checked(layer, name, value, at)
@@ -200,7 +207,9 @@ class Work(Names):
         self.reached.add(key.name)
         names = key.inputs or ("in",)
         if len(names) != len(flows):
-            raise mistake(at, "E204", f"{key.name} takes {len(names)} input{'s' * (len(names) != 1)}, and gets {len(flows)}")
+            raise mistake(
+                at, "E204", f"{key.name} takes {len(names)} input{'s' * (len(names) != 1)}, and gets {len(flows)}"
+            )
         scope = Scope(self.params, path)
         for name, flow in zip(names, flows, strict=True):
             scope.bind(Binding(name, flow, block.node))
@@ -221,7 +230,9 @@ class Work(Names):
                     value = given[name] if name in given else self.evaluate(default)
                     if isinstance(value, Chain) != name[:1].isupper():
                         form = "a layer" if name[:1].isupper() else "a plain value"
-                        label = "a setting that is a layer begins with a capital letter" if form == "a plain value" else ""
+                        label = (
+                            "a setting that is a layer begins with a capital letter" if form == "a plain value" else ""
+                        )
                         raise mistake(at, "E205", f"{name} of {key.name} is {form}, not {kind_of(value)}", label)
                     if isinstance(value, (Flow, Bundle)):
                         label = f"make it an input: {key.name}[in, {name}]"
@@ -250,7 +261,9 @@ class Watched(SkipInit):
         super().__init__()
         self.work, self.at = work, at
 
-    def __torch_function__(self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         """Count the call, and pass it on."""
         self.work.charge(self.at, 1)
         return super().__torch_function__(func, types, args, kwargs)

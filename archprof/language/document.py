@@ -5,11 +5,12 @@ Only the types; `archprof.language.reader` fills them from a file, `archprof.lan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from archprof.language.expression import BlockKey, Expression, StepKey
     from archprof.language.source import Node, Scalar, Source, Table
 

@@ -1,4 +1,4 @@
-"""The arithmetic of specs: numbers, texts and lists, bounded in size and time, without attributes, imports or recursion.
+"""The arithmetic of specs: numbers, texts and lists, bounded in size and time, without attributes or imports.
 
 What tensors and layers mean is added in `archprof.expand`; here they are values that arithmetic does not know.
 """
@@ -8,15 +8,18 @@ from __future__ import annotations
 import math
 import operator
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archprof.errors import Problem, nearest
 from archprof.language.expression import Expression
-from archprof.language.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from archprof.language.limits import Limits
 
 
-class Mistake(Exception):  # noqa: N818 - a Problem on its way to the step it spoils
+class Mistake(Exception):
     """A problem found while evaluating; whoever walks the steps collects it and goes on."""
 
     def __init__(self, problem: Problem) -> None:
@@ -25,7 +28,7 @@ class Mistake(Exception):  # noqa: N818 - a Problem on its way to the step it sp
         self.problem = problem
 
 
-class Exhausted(Exception):  # noqa: N818 - it ends the whole run, not one step
+class Exhausted(Exception):
     """A limit on the whole spec (calls, steps, seconds) is reached, so that going on makes no sense."""
 
     def __init__(self, problem: Problem) -> None:
@@ -51,7 +54,7 @@ def divisible(value: float, by: int) -> int:
 
 def rounded(value: float, digits: int = 0) -> float:
     """Return `value` rounded to 0 to 15 digits behind the point; to a whole number where none are asked for."""
-    if not isinstance(digits, int) or not 0 <= digits <= 15:  # noqa: PLR2004 - a float has no more
+    if not isinstance(digits, int) or not 0 <= digits <= 15:
         raise ValueError("digits are 0 to 15")
     return round(value, digits) if digits else round(value)
 
@@ -98,7 +101,7 @@ def kind_of(value: object) -> str:
     return plain.get(type(value)) or getattr(value, "what", "a tensor")
 
 
-def advice(at: Expression, left: Any, right: Any) -> str:
+def advice(left: Any, right: Any) -> str:
     """Return what to do about an operator between two values that it does not join."""
     if isinstance(left, str) or isinstance(right, str):
         return "texts cannot be computed with"
@@ -114,7 +117,7 @@ class Evaluator:
         self._steps = self._uncounted = self._depth = 0
         self._deadline = time.monotonic() + limits.seconds
 
-    def lookup(self, at: Expression, name: str) -> Any:  # noqa: ANN401 - any value of the language
+    def lookup(self, at: Expression, name: str) -> Any:
         """Return the value of a name; raise Mistake where there is none."""
         raise NotImplementedError
 
@@ -122,7 +125,7 @@ class Evaluator:
         """Return the names that `lookup` knows, for guesses."""
         return ()
 
-    def evaluate(self, at: Expression) -> Any:  # noqa: ANN401 - any value of the language
+    def evaluate(self, at: Expression) -> Any:
         """Return the value of an expression; raise Mistake where it has none."""
         self.charge(at, 1)
         self._depth += 1
@@ -240,7 +243,7 @@ class Evaluator:
         numbers = is_number(left) and is_number(right)
         lists = isinstance(left, list) and (isinstance(right, list) if at.value == "+" else type(right) is int)
         if not numbers and not (lists and at.value in "+*"):
-            raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}", advice(at, left, right))
+            raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}", advice(left, right))
         if at.value == "**" and (abs(right) > self.limits.exponent or abs(left) > self.limits.integer):
             raise mistake(at, "E502", f"an exponent may be {self.limits.exponent} at most")
         if lists and at.value == "*" and len(left) * max(0, right) > self.limits.list_items:

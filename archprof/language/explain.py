@@ -27,7 +27,7 @@ TORN = "a comma ends a value in YAML's one-line lists and mappings"
 """Why a text with an open bracket arrives cut in two."""
 
 
-class SyntaxProblem(Exception):  # noqa: N818 - it carries one, and the reader makes an error of it
+class SyntaxProblem(Exception):
     """A mistake inside an expression: code, offsets into its text, what is wrong, and the remedy."""
 
     def __init__(self, code: str, start: int, end: int, what: str, label: str = "") -> None:
@@ -42,7 +42,7 @@ def explain(error: lark.exceptions.UnexpectedInput, text: str, start: str) -> Sy
     token = getattr(error, "token", None)
     if isinstance(error, lark.exceptions.UnexpectedCharacters):
         found = text[at]
-        if not found.isascii() or found in "@$`?;\\^&|~#!" and text[at : at + 2] != "!=":
+        if not found.isascii() or (found in "@$`?;\\^&|~#!" and text[at : at + 2] != "!="):
             return SyntaxProblem("E101", at, at + 1, f"the character {found!r} has no meaning here", _instead(found))
         return _misplaced(_word(text, at), at, text, start)
     if token is None or token.type == "$END":
@@ -89,7 +89,9 @@ def _bad_name(word: str, at: int, text: str) -> SyntaxProblem:
     if word == "else":
         return SyntaxProblem("E102", at, at + 4, "there is no 'else' for steps", "write 'if not ...'")
     if word in KEYWORDS and at == 0:
-        return SyntaxProblem("E107", at, at + len(word), f"the name {word!r} is taken by the spec language", "rename it")
+        return SyntaxProblem(
+            "E107", at, at + len(word), f"the name {word!r} is taken by the spec language", "rename it"
+        )
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) and key != key.lower():
         what = f"the step {key!r} must be written in lower case"
         return SyntaxProblem("E103", begin, begin + len(key), what, f"write {key.lower()}")

@@ -104,7 +104,7 @@ def parse_block_key(text: str, limits: Limits) -> BlockKey:
 
 
 @functools.lru_cache(maxsize=4096)
-def _parse(text: str, start: str, limits: Limits) -> Any:  # noqa: ANN401 - the type depends on `start`
+def _parse(text: str, start: str, limits: Limits) -> Any:
     if len(text) > limits.expression_characters:
         what = f"an expression may have {limits.expression_characters:,} characters, this one has {len(text):,}"
         raise SyntaxProblem("E105", 0, 40, what, "use a block, a table or a list of steps")
@@ -143,13 +143,15 @@ _KEYWORDS = {"IF", "ELSE", "OR", "AND", "NOT", "FOR", "IN"}
 class _Builder(lark.visitors.Transformer_NonRecursive):
     """Turns lark's trees into Expressions, bottom up and without recursion."""
 
-    def __default__(self, data: Any, children: list[Any], meta: Any) -> Any:  # noqa: ANN401 - lark's signature
+    def __default__(self, data: Any, children: list[Any], meta: Any) -> Any:
         kind = _RENAMED.get(str(data), str(data))
         start, end = getattr(meta, "start_pos", 0), getattr(meta, "end_pos", 0)
-        return _NODES.get(kind, _plain)(kind, [c for c in children if getattr(c, "type", "") not in _KEYWORDS], start, end)
+        return _NODES.get(kind, _plain)(
+            kind, [c for c in children if getattr(c, "type", "") not in _KEYWORDS], start, end
+        )
 
 
-def _node(kind: str, value: Any, parts: list[Expression], start: int, end: int) -> Expression:  # noqa: ANN401
+def _node(kind: str, value: Any, parts: list[Expression], start: int, end: int) -> Expression:
     depth = 1 + max((part.depth for part in parts), default=0)
     return Expression(_NOWHERE, start, end, kind, value, tuple(parts), depth)
 
@@ -234,7 +236,9 @@ def _block_key(_: str, children: list[Any], *place: int) -> BlockKey:
     seen: set[str] = set()
     for name in (*inputs, *(name for name, _ in settings)):
         if name in seen or name == "in":
-            what = f"{name!r} stands twice in the heading" if name in seen else "'in' is the name of a block's only input"
+            what = (
+                f"{name!r} stands twice in the heading" if name in seen else "'in' is the name of a block's only input"
+            )
             raise SyntaxProblem("E004" if name in seen else "E107", *place, what, "rename one of them")
         seen.add(name)
     return BlockKey(str(children[0]), inputs, settings)

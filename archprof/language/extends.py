@@ -6,8 +6,6 @@ first file are read, or a bundled spec by its file name; there are no URLs.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +18,9 @@ from archprof.language.limits import DEFAULT, Limits
 from archprof.language.reader import read_alone
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+
     from archprof.language.source import Scalar
 
 
@@ -45,7 +46,9 @@ def _complete(document: Document, path: Path, journey: _Journey) -> Document:
     at = document.extends
     if at is None:
         if document.edits:
-            raise SpecError([document.edits[0].node.problem("E212", "there is nothing to edit", "add 'extends: file.yaml'")])
+            raise SpecError(
+                [document.edits[0].node.problem("E212", "there is nothing to edit", "add 'extends: file.yaml'")]
+            )
         return document
     seen = (*journey.seen, path.resolve())
     base_path, variant = _located(at, path, journey)
@@ -233,4 +236,3 @@ def _label(step: Step) -> str:
 
 def _is_null(body: Body) -> bool:
     return isinstance(body, Expression) and body.kind == "const" and body.value is None
-

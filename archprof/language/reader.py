@@ -6,7 +6,6 @@ It gives no meaning to names and needs no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +26,7 @@ from archprof.language.source import Items, Node, Scalar, Source, Table, compose
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Iterable
 
     from archprof.language.limits import Limits
 
@@ -78,7 +78,9 @@ class _Reader:
         extends, steps = self.root.get("extends"), self.root.get("steps")
         if steps is None and extends is None:
             last = self.root.entries[-1][0] if self.root.entries else self.root
-            self.problems.append(last.problem("E005", "the section 'steps' is missing", "add 'steps: ...' after this section"))
+            self.problems.append(
+                last.problem("E005", "the section 'steps' is missing", "add 'steps: ...' after this section")
+            )
         return Document(
             source=self.source,
             root=self.root,
@@ -88,8 +90,13 @@ class _Reader:
             inputs=self.under(self.root.get("inputs"), _LOWER),
             params=self.under(self.root.get("params")),
             variants={key.text: self.variant(key, value) for key, value in self.section("variants")},
-            defaults={self.named(key, _LAYER, "a layer or block"): self.under(value, _ANY) for key, value in self.section("defaults")},
-            tables=tuple(Setting(self.named(key, _LOWER), key, self.table(value)) for key, value in self.section("tables")),
+            defaults={
+                self.named(key, _LAYER, "a layer or block"): self.under(value, _ANY)
+                for key, value in self.section("defaults")
+            },
+            tables=tuple(
+                Setting(self.named(key, _LOWER), key, self.table(value)) for key, value in self.section("tables")
+            ),
             blocks=self.blocks(),
             steps=self.root_steps(steps or Table(self.source, 0, 1)),
             outputs=self.outputs(self.root.get("outputs")),
@@ -172,7 +179,9 @@ class _Reader:
                 continue
             if parsed.kind != "names":
                 if not isinstance(value, Table) and not in_list:
-                    self.problems.append(key.problem("E110", "'for' and 'if' hold named steps here", "indent steps under it"))
+                    self.problems.append(
+                        key.problem("E110", "'for' and 'if' hold named steps here", "indent steps under it")
+                    )
                     continue
                 if isinstance(value, Table) and in_list:
                     remedy = "begin the items under this with '-'"
@@ -197,7 +206,9 @@ class _Reader:
 
     def outputs(self, node: Node | None) -> tuple[Step, ...]:
         if node is not None and not isinstance(node, Table):
-            self.problems.append(node.problem("E110", "'outputs' must be a mapping (name: step)", "write outputs: {name: step}"))
+            self.problems.append(
+                node.problem("E110", "'outputs' must be a mapping (name: step)", "write outputs: {name: step}")
+            )
         return tuple(self.steps(node)) if isinstance(node, Table) else ()
 
     def figure(self, node: Node) -> Figure:
@@ -216,7 +227,7 @@ class _Reader:
         sides = [key for key, _ in node if key.text in {"before", "after"}]
         anchor = node.get(sides[0].text) if len(sides) == 1 else None
         steps = node.get("steps")
-        if not isinstance(anchor, Scalar) or not isinstance(steps, Table) or len(node.entries) != 2:  # noqa: PLR2004
+        if not isinstance(anchor, Scalar) or not isinstance(steps, Table) or len(node.entries) != 2:
             self.problems.append(node.problem("E110", "an edit is {after: step, steps: {...}} or {before: ...}"))
             return Edit(node, "after", Scalar(self.source, node.start, node.end), ())
         return Edit(node, sides[0].text, anchor, tuple(self.steps(steps)))
@@ -249,7 +260,9 @@ class _Reader:
             at = (node.source, node.start, node.end)
             picture = [row for row in rows if row]
             if not picture or any(set(row) - set("X.") or len(row) != len(picture[0]) for row in picture):
-                self.problems.append(node.problem("E112", "a table's picture has rows of equal length, of X and . only"))
+                self.problems.append(
+                    node.problem("E112", "a table's picture has rows of equal length, of X and . only")
+                )
                 return Expression(*at)
             lines = [tuple(Expression(*at, "number", int(c == "X")) for c in row) for row in picture]
             return Expression(*at, "list", None, tuple(Expression(*at, "list", None, line) for line in lines))

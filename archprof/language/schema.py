@@ -5,11 +5,13 @@ It describes the file's shape only; expressions are text to it. The layers come 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archprof.language.explain import KEYWORDS
 from archprof.language.skeleton import RESERVED, Skeleton
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _STEP = r"^((for|if) .+|_?[a-z_][a-z0-9_]*(\{.+\}[a-z0-9_]*)*( *, *[a-z_][a-z0-9_{}]*)*)$"
@@ -28,17 +30,31 @@ def json_schema(layers: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     sections = schema["properties"]
     plain = {"$ref": "#/$defs/value"}
     named = {"type": ["object", "null"], "additionalProperties": plain, "propertyNames": {"pattern": _NAME}}
-    figures = {"type": "object", "required": ["source"], "additionalProperties": plain, "minProperties": 2, "maxProperties": 2}
+    figures = {
+        "type": "object",
+        "required": ["source"],
+        "additionalProperties": plain,
+        "minProperties": 2,
+        "maxProperties": 2,
+    }
     check = {"type": ["string", "boolean"]}
     forms: dict[str, dict[str, Any]] = {
         "archprof": {"enum": [1, "1"]},
         "name": {"type": "string", "pattern": r"^[a-z0-9][a-z0-9._-]*$", "maxLength": 80},
-        "inputs": {"type": "object", "additionalProperties": {"type": "string"}, "propertyNames": {"pattern": r"^[a-z_][a-z0-9_]*$"}},
+        "inputs": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "propertyNames": {"pattern": r"^[a-z_][a-z0-9_]*$"},
+        },
         "params": named,
         "variants": {"type": "object", "additionalProperties": named},
         "defaults": {"type": "object", "additionalProperties": named},
         "tables": {"type": "object", "additionalProperties": plain},
-        "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/step"}, "propertyNames": {"pattern": _BLOCK}},
+        "blocks": {
+            "type": "object",
+            "additionalProperties": {"$ref": "#/$defs/step"},
+            "propertyNames": {"pattern": _BLOCK},
+        },
         "steps": {"$ref": "#/$defs/step"},
         "outputs": {"type": "object"},
         "checks": _by_variant(check),
@@ -80,4 +96,8 @@ def _snippet(name: str, settings: str, about: str) -> dict[str, str]:
     """Return an editor's snippet: the layer with a field for every setting that has no default."""
     needed = [part.strip() for part in settings.split(", ") if part.strip() and "=" not in part]
     fields = ", ".join(f"${{{number}:{setting}}}" for number, setting in enumerate(needed, 1))
-    return {"label": name, "description": f"{about} Settings: {settings or 'none'}", "body": f"{name}({fields})" if fields else name}
+    return {
+        "label": name,
+        "description": f"{about} Settings: {settings or 'none'}",
+        "body": f"{name}({fields})" if fields else name,
+    }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +31,8 @@ from archprof.errors import Problem, Span, SpecError, UserError
 from archprof.language.explain import TORN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from archprof.language.limits import Limits
 
 
@@ -157,7 +158,6 @@ def compose(source: Source, limits: Limits) -> tuple[Node | None, list[Problem]]
         raise SpecError([*problems, source.problem("E000", at, at + 1, what)]) from None
 
 
-
 def _remedy(problem: str, before: str) -> str:
     """Return what to do about text that is not YAML; `before` ends at the culprit."""
     line = before.rpartition("\n")[2]
@@ -215,7 +215,7 @@ def _tree(source: Source, limits: Limits, problems: list[Problem]) -> Node | Non
     return root[0] if root else None
 
 
-def _refuse(event: Any, source: Source, problems: list[Problem]) -> None:  # noqa: ANN401 - ruamel's events are untyped
+def _refuse(event: Any, source: Source, problems: list[Problem]) -> None:
     start = event.start_mark.index
     if event.anchor is not None:
         what = f"anchors are not part of the spec language (&{event.anchor})"
@@ -260,7 +260,9 @@ def _entries(children: list[Node], problems: list[Problem]) -> tuple[tuple[Scala
         if key.text in seen:
             line = seen[key.text].span.line
             what = f"{key.text!r} is defined twice in one mapping (first in line {line})"
-            remedy = "rename one of them" if not key.text.startswith("if ") else "put both under one 'if', or use a list"
+            remedy = (
+                "rename one of them" if not key.text.startswith("if ") else "put both under one 'if', or use a list"
+            )
             problems.append(key.problem("E004", what, remedy))
             continue
         seen[key.text] = key
