@@ -10,15 +10,17 @@ import contextlib
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+from archprof import units
 from archprof.errors import Problem, Span, SpecError, UserError
 from archprof.layers import LAYERS, Built
 from archprof.layers.foreign import foreign_layer
-from archprof.meta import SkipInit
+from archprof.meta import SkipInit, weights_of
 from archprof.records import Call, Spec, Tensor
 
 
@@ -37,19 +39,16 @@ def build(spec: Spec, device: str | torch.device = "meta") -> fx.GraphModule:
 
     On "meta" no weight is allocated; on a real device the module is initialised as torch.nn does it, and loads weights,
     runs, trains, deep-copies and exports like any other. A network with several outputs returns a dict of them.
-    Raises UserError for an unknown device, SpecError where a tied weight has another shape.
+    Raises UserError for an unknown device or one with too little memory, SpecError where a tied weight has another shape.
     """
-    try:
-        target = torch.device(device)
-        torch.empty(0, device=target)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"no device {str(device)!r} here: {reason}") from None
+    target = _device(device)
+    if target.type != "meta":
+        _check_memory(build(spec), target)
     root, graph = nn.Module(), fx.Graph()
     tracer = fx.proxy.GraphAppendingTracer(graph)
     values = [fx.Proxy(graph.placeholder(name), tracer) for name, _ in spec.inputs]
     tensors = [tensor for _, tensor in spec.inputs]
-    with _construction(target):
+    with _construction(target), weights_of(spec.dtype):
         for call in spec.calls:
             before = len(graph.nodes)
             made = _apply(root, graph, tracer, call, [values[i] for i in call.inputs], [tensors[i] for i in call.inputs])
@@ -66,6 +65,40 @@ def build(spec: Spec, device: str | torch.device = "meta") -> fx.GraphModule:
     module = fx.GraphModule(root, graph, class_name=_class_name(spec.name))
     module.meta["archprof"] = spec
     return module
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        target = torch.device(device)
+        torch.empty(0, device=target)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"no device {str(device)!r} here: {reason}") from None
+    return target
+
+
+def _check_memory(module: nn.Module, device: torch.device) -> None:
+    """Raise UserError where the weights of `module` are larger than what is free: the system would end the process."""
+    needed = sum(t.numel() * t.element_size() for t in [*module.parameters(), *module.buffers()])
+    free = free_bytes(device)
+    if free is not None and needed > free:
+        what = f"the weights need {units.size(needed)} on {device}, and {units.size(free)} are free"
+        raise UserError(f"{what}; analysis works without weights (device 'meta')")
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Return how many bytes a device could still hold; None where nobody says."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type != "cpu":
+        return None
+    bounds = []
+    with contextlib.suppress(OSError, ValueError):  # Linux only
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        bounds += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    with contextlib.suppress(OSError, ValueError):  # a container's limit; the text is `max` where there is none
+        bounds.append(int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
+    return min(bounds, default=None)
 
 
 @contextlib.contextmanager

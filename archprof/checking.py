@@ -10,6 +10,7 @@ from archprof.figures import Comparison, check, compare_claims
 from archprof.language import read
 from archprof.language.bundled import bundled
 from archprof.pipeline import profile
+from archprof.renderers.terminal import gaps_line
 from archprof.sources.spec import find, load
 
 
@@ -35,9 +36,9 @@ def check_models(models: Sequence[str], *, echo: Callable[[str], None], quiet: b
             echo(str(problem))
         if not quiet:
             verdict = "fails" if failed else "ok"
-            gaps = f", {len(found.gaps)} ops unknown" if found.gaps else ""
+            mark, gaps = ("at least ", f"; {gaps_line(found)}") if found.gaps else ("", "")
             echo(f"{spec.name}: {verdict}, {len(spec.checks)} checks, {units.count(found.params)} parameters, "
-                 f"{units.count(found.macs, 'MAC')}{gaps}")  # fmt: skip
+                 f"{mark}{units.count(found.macs, 'MAC')}{gaps}")  # fmt: skip
             for claim in claims:
                 echo(f"  {written(claim)}")
     if mistakes:

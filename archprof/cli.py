@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import shutil
@@ -59,7 +60,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec."),
         click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples at once."),
         click.option("--input", "inputs", type=Pairs(sizes=True), multiple=True, help="Another input size, such as image=3x192x192."),
-        click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Type of the float inputs."),
+        click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Type of the weights and float inputs."),
         click.option("--plugin", "plugins", type=click.Path(path_type=Path), multiple=True, help="Python file with layers and rules; it is run."),
     ]
     for option in reversed(options):
@@ -103,6 +104,12 @@ class Commands(click.Group):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(1)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            click.echo("error: the disk is full", err=True)
+            ctx.exit(2)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the commands in the order of use."""
@@ -130,15 +137,15 @@ def show(models: Sequence[str], path: str, format_: str, strict: bool, color: st
     """Print the table of a model (or of several): layers, shapes, parameters, multiply-adds."""
     format_ = format_ or default_format()
     check_format(format_)
-    gaps = []
-    for number, model in enumerate(models):
-        profile = profiled(model, options)
-        page = profile.render(format_, path=path, **viewing(options, color))
-        click.echo(("\n" if number else "") + page, nl=False)
-        gaps += profile.gaps
+    if format_ == "json" and len(models) > 1:
+        raise click.UsageError("a JSON document is about one model; compare --format json lists several")
+    profiles = [profiled(model, options) for model in models]
+    pages = [profile.render(format_, path=path, **viewing(options, color)) for profile in profiles]
+    click.echo("\n".join(pages), nl=False)
+    gaps = [(profile.model, gap) for profile in profiles for gap in profile.gaps]
     if strict and gaps:
-        for gap in gaps:
-            click.echo(f"unknown: {gap.op}: {gap.reason}", err=True)
+        for model, gap in gaps:
+            click.echo(f"{model}: {gap.op} is unknown: {gap.reason}", err=True)
         sys.exit(1)
 
 
@@ -181,16 +188,19 @@ def compare(models: Sequence[str], columns: tuple[str, ...], raw: bool, format_:
 @click.option("--legend/--no-legend", default=True, help="Explain the colours.")
 def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None:
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
-    chosen = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
+    drawing = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
     into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
     if len(models) > 1 and not into_folder:
         raise click.UsageError(f"several models need a folder: -o {output}/")
     if into_folder:
-        Path(output).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(output).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the folder {output!r}: {error.strerror}") from None
     for model in models:
         profile = profiled(model, options)
         path = Path(output) / f"{profile.model}.svg" if into_folder else Path(output)
-        profile.draw(path, fold="exact" if fold else "none", **chosen)
+        profile.draw(path, fold="exact" if fold else "none", **drawing)
         click.echo(f"wrote {path}", err=True)
 
 
@@ -221,6 +231,43 @@ def verify(model: str, against: str, settings: Sequence[tuple[str, str]], tolera
     sys.exit(0 if found.is_same else 1)
 
 
+@main.command()
+@click.argument("model", metavar="SPEC")
+@model_options
+def expand(model: str, **options: Any) -> None:
+    """Print a spec flat: every block, loop and choice carried out, one step a layer, in the same language."""
+    from archprof.expand.export import export
+    from archprof.sources.spec import load
+
+    click.echo(export(load(model, **chosen(options))), nl=False)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from", "like", metavar="SPEC", help="Start from this bundled spec.")
+def new(name: str, like: str | None) -> None:
+    """Write NAME.yaml, a commented spec that passes its check, to the current folder."""
+    from archprof.language.template import template
+
+    text, path = template(name, like), Path(f"{name}.yaml")
+    if path.exists():
+        raise UserError(f"{str(path)!r} exists already: choose another name, or remove it")
+    path.write_text(text, "utf-8")
+    click.echo(f"wrote {path}; next: archprof check {path}", err=True)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of spec files, for editors."""
+    import json
+
+    from archprof.language.schema import json_schema
+    from archprof.layers import LAYERS
+
+    layers = {name: (LAYERS[name].form, LAYERS[name].about) for name in LAYERS}
+    click.echo(json.dumps(json_schema(layers), indent=2))
+
+
 LISTS = ("specs", "layers", "ops", "analyses", "formats")
 
 
@@ -238,9 +285,14 @@ def profiled(model: str, options: Mapping[str, Any]) -> Profile:
     """Return the profile that the model options ask for."""
     from archprof.pipeline import profile
 
+    return profile(model, **chosen(options))
+
+
+def chosen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the model options say of a model, plug-ins loaded."""
     load_plugins(options["plugins"])
     inputs, settings = dict(options["inputs"]), dict(options["settings"])
-    return profile(model, inputs, batch=options["batch"], dtype=options["dtype"], settings=settings)
+    return {"inputs": inputs, "batch": options["batch"], "dtype": options["dtype"], "settings": settings}
 
 
 def load_plugins(paths: Sequence[Path]) -> None:

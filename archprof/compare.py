@@ -8,15 +8,14 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from archprof import units
 from archprof.errors import UnknownName
 from archprof.renderers import View
 from archprof.renderers.document import as_dict
+from archprof.renderers.rows import total_cell
+from archprof.renderers.terminal import gaps_line, grid, printed, width_of
 
 if TYPE_CHECKING:
     from archprof.result import Profile
@@ -38,8 +37,8 @@ def measures(profiles: Sequence[Profile], view: View) -> list[str]:
     """Return the totals to compare."""
     names = view.columns or MEASURES
     for name in names:
-        if name not in profiles[0].columns:
-            raise UnknownName("column", name, profiles[0].columns)
+        if name not in profiles[0].totals:
+            raise UnknownName("total", name, profiles[0].totals)
     return list(names)
 
 
@@ -52,46 +51,42 @@ def ratio(number: int, first: int) -> str:
     return f"{units.digits(number / first)}x" if first else "-"
 
 
-def written(profile: Profile, measure: str, *, raw: bool) -> str:
-    """Return a total for people; `>` says that some ops are unknown."""
-    number = profile.totals[measure]
-    text = f"{number:,}" if raw else units.size(number) if profile.columns[measure].unit == "bytes" else units.count(number)
-    unknown = any(value is None for value in profile.values[measure])
-    return f">{text}" if unknown else text
-
-
 def as_table(profiles: Sequence[Profile], view: View) -> str:
     """Return a terminal table: models are columns, the ratio to the first stands behind each total.
 
-    Where the models do not fit the width side by side, they become rows.
+    Where the models do not fit the width side by side, they become rows, of as many totals as fit.
     """
-    first = profiles[0]
     names = measures(profiles, view)
-    cells = {(p, m): _both(first, p, m, raw=view.raw) for p in profiles for m in names}
-    rows = {m: [cells[p, m] for p in profiles] for m in names} | {"ops": [str(len(p.graph)) for p in profiles]}
-    wide = sum(max(len(p.model), *(len(rows[m][i]) for m in rows)) + 3 for i, p in enumerate(profiles)) + 18 <= view.width
-    lines = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    lines.add_column("" if wide else "model", no_wrap=True)
-    for heading in [p.model for p in profiles] if wide else list(rows):
-        lines.add_column(heading, justify="right", no_wrap=wide)
-    if wide:
-        for name, texts in rows.items():
-            lines.add_row(name, *map(Text, texts))
-    else:
-        for i, p in enumerate(profiles):
-            lines.add_row(p.model, *(Text(rows[m][i]) for m in rows))
-    buffer = io.StringIO()
-    console = Console(file=buffer, width=view.width, force_terminal=view.color, no_color=not view.color, highlight=False)
-    console.print(lines)
-    text = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
-    if len(profiles) > 1:
-        text += f"(x): as a multiple of {first.model}\n"
-    return text if view.unicode else text.encode("ascii", "replace").decode("ascii").replace("?", "-")
+    totals = {name: [both(profiles[0], p, name, raw=view.raw) for p in profiles] for name in names}
+    totals["ops"] = [str(len(p.graph)) for p in profiles]
+    cells = {"": list(totals), **{f"{i} {p.model}": [texts[i] for texts in totals.values()] for i, p in enumerate(profiles)}}
+    headings = ["", *(p.model for p in profiles)]
+    below = [f"! {p.model}: {gaps_line(p)}" for p in profiles if p.gaps]
+    below += [f"(x): as a multiple of {profiles[0].model}"] * (len(profiles) > 1)
+    if width_of({f"{i}": [head, *texts] for i, (head, texts) in enumerate(zip(headings, cells.values(), strict=True))}) > view.width:
+        cells = {"model": headings[1:], **totals}
+        dropped = []
+        while width_of(cells) > view.width and len(cells) > 2:  # noqa: PLR2004 - the model and one total
+            dropped.append(list(cells)[-1])
+            del cells[dropped[-1]]
+        headings = list(cells)
+        if dropped:
+            below.append(f"left out for lack of width: {', '.join(reversed(dropped))}")
+    lines = grid()
+    for number, head in enumerate(headings):
+        lines.add_column(Text(head), no_wrap=True, justify="right" if number else "left")
+    for texts in zip(*cells.values(), strict=True):
+        lines.add_row(*map(Text, texts))
+    return printed([lines, *map(Text, below)], view).strip("\n") + "\n"
 
 
-def _both(first: Profile, p: Profile, measure: str, *, raw: bool) -> str:
-    text = written(p, measure, raw=raw)
-    return text if p is first else f"{text} ({ratio(p.totals[measure], first.totals[measure])})"
+def both(first: Profile, p: Profile, measure: str, *, raw: bool) -> str:
+    """Return a total and, but for the first model, its ratio to the first's; none of sums that miss an op (`>`)."""
+    text = total_cell(p, measure, raw=raw)
+    if p is first:
+        return text
+    is_known = not any(value is None for profile in (first, p) for value in profile.values[measure])
+    return f"{text} ({ratio(p.totals[measure], first.totals[measure]) if is_known else '-'})"
 
 
 def as_delimited(separator: str) -> Callable[[Sequence[Profile], View], str]:
@@ -113,7 +108,7 @@ def as_markdown(profiles: Sequence[Profile], view: View) -> str:
     from tabulate import tabulate  # noqa: PLC0415 - other formats do without it
 
     names = measures(profiles, view)
-    rows = [[p.model, *(_both(profiles[0], p, m, raw=view.raw) for m in names)] for p in profiles]
+    rows = [[p.model, *(both(profiles[0], p, m, raw=view.raw) for m in names)] for p in profiles]
     return tabulate(rows, ["model", *names], "pipe", disable_numparse=True, colalign=["left", *["right"] * len(names)]) + "\n"
 
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from archprof.renderers import View
+from archprof.renderers.terminal import grid, printed
 
 
 def listing(what: str, *, width: int = 100, color: bool = False, unicode: bool = True) -> str:
     """Return the table of a registry: `specs`, `layers`, `ops`, `analyses` or `formats`."""
     heads, rows = LISTINGS[what]()
-    table = Table(box=box.SIMPLE_HEAD if unicode else box.ASCII, pad_edge=False, padding=(0, 1))
+    lines = grid()
     for number, head in enumerate(heads):
-        table.add_column(head, no_wrap=number == 0, overflow="fold")
+        lines.add_column(head, no_wrap=number == 0, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
-    buffer = io.StringIO()
-    Console(file=buffer, width=width, force_terminal=color, no_color=not color, highlight=False).print(table)
-    text = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()).strip("\n") + "\n"
-    return text if unicode else text.encode("ascii", "replace").decode("ascii")
+        lines.add_row(*map(Text, row))
+    return printed([lines], View(width=width, color=color, unicode=unicode)).strip("\n") + "\n"
 
 
 def specs() -> tuple[list[str], Iterable[list[str]]]:

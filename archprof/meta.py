@@ -6,7 +6,8 @@ nets whole. It records nothing: `archprof.trace` does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +80,17 @@ def described(value: Any) -> Any:  # noqa: ANN401 - mirrors whatever a torch fun
 def empty(tensor: records.Tensor) -> torch.Tensor:
     """Return a meta tensor of the recorded shape and dtype."""
     return torch.empty(tensor.shape, dtype=DTYPES[tensor.dtype], device="meta")
+
+
+@contextlib.contextmanager
+def weights_of(dtype: str) -> Iterator[None]:
+    """Make torch.nn give new weights this float type, meanwhile."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(DTYPES[dtype])
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def made(shapes: Shapes | None) -> Any:  # noqa: ANN401 - a tensor, or torch's tuple of them

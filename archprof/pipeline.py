@@ -35,7 +35,7 @@ def profile(
 ) -> Profile:
     """Return the Profile of a model: a bundled name, `file.yaml`, `file.yaml:variant`, or a Spec.
 
-    `inputs` gives other input sizes by name (batch left out), `dtype` another float type, `settings` params of the spec.
+    `inputs` gives other input sizes by name (batch left out), `dtype` another float type of weights and inputs, `settings` params of the spec.
     No weight is allocated and nothing is run but shapes. Raises UserError, and SpecError with every mistake of a spec.
 
     >>> profile("inception-direct").macs, profile("inception-bottleneck").macs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,15 @@ if TYPE_CHECKING:
 
 
 def load_plugin(path: Path) -> None:
-    """Run the Python file at `path`, which registers what it holds (`@archprof.layer`, `@archprof.rule`, ...).
+    """Run the Python file at `path`, which registers what it holds (`@archprof.layer`, `@archprof.rule`, ...), once.
 
     Raises UserError where there is no such file or it fails, naming the exception.
     """
+    _load(path.resolve())
+
+
+@functools.cache
+def _load(path: Path) -> None:
     if not path.is_file():
         raise UserError(f"there is no plug-in file {str(path)!r}")
     spec = importlib.util.spec_from_file_location(f"archprof_plugin_{path.stem}", path)
@@ -24,5 +30,6 @@ def load_plugin(path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"the plug-in {str(path)!r} fails: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"the plug-in {str(path)!r} fails: {type(error).__name__}: {reason}") from error

@@ -204,6 +204,7 @@ class Spec:
 
     `bounds` has, for inputs of whole numbers, the number they stay below; `blocks` the block that each path is an
     instance of. `checks` are expressions of the spec language.
+    `dtype` is that of the weights.
     """
 
     name: str
@@ -216,6 +217,7 @@ class Spec:
     blocks: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Any, ...] = ()
+    dtype: str = "float32"
     claims: tuple[Claim, ...] = ()
 
 

@@ -71,15 +71,17 @@ class Profile:
 
     @cached_property
     def totals(self) -> dict[str, int]:
-        """Every column's total over the ops whose value is known; `gaps` lists those it misses."""
-        return {name: self.total(name, range(len(self.graph))) + self.outside.get(name, 0) for name in self.columns}
+        """The total of every column that has one, over the ops whose value is known; `gaps` lists those it misses."""
+        ops = range(len(self.graph))
+        summed = [name for name, column in self.columns.items() if column.total != "none"]
+        return {name: self.total(name, ops) + self.outside.get(name, 0) for name in summed}
 
     def total(self, column: str, ops: Sequence[int] | Iterator[int]) -> int:
-        """Return a column's total over the ops of the given numbers, as its `total` says (sum, max or last)."""
+        """Return a column's total over those ops of the given numbers that are known, as its `total` says."""
         values = self.values[column]
         known = [value for number in ops if (value := values[number]) is not None]
         how = self.columns[column].total
-        if not known or how == "none":
+        if not known:
             return 0
         return sum(known) if how == "sum" else max(known) if how == "max" else known[-1]
 
@@ -124,18 +126,37 @@ class Profile:
             "layer": [op.layer for op in ops],
             "output_shape": [shape(op) for op in ops],
         }
-        numbers = {name: pd.array(list(values), dtype="Int64") for name, values in self.values.items()}
+        numbers = {name: self._series(name, values) for name, values in self.values.items()}
         return pd.DataFrame(described | numbers, index=pd.Index([op.name for op in ops], name="name"))
 
     def by_module(self, depth: int = 1) -> pandas.DataFrame:
-        """One row a module at most `depth` levels below the root, with the ops in it added up; no op counts twice."""
+        """One row a module at most `depth` levels below the root, with the ops in it added up; no op counts twice.
+
+        A sum that misses an op whose value is unknown is missing too. Weights that no op reads belong to no row.
+        """
         import pandas as pd  # noqa: PLC0415 - see table
 
+        if depth < 1:
+            raise UserError(f"modules are grouped at depth 1 or more, not {depth}")
         groups: dict[str, list[int]] = {}
         for number, op in enumerate(self.graph.ops):
             groups.setdefault(".".join(op.path.split(".")[:depth]), []).append(number)
-        rows = {path: {name: self.total(name, numbers) for name in self.columns} for path, numbers in groups.items()}
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("module")
+        sums = {
+            name: [
+                None if any(values[number] is None for number in numbers) else self.total(name, numbers)
+                for numbers in groups.values()
+            ]
+            for name, values in self.values.items()
+            if name in self.totals
+        }
+        columns = {name: self._series(name, values) for name, values in sums.items()}
+        return pd.DataFrame(columns, index=pd.Index(list(groups), name="module"))
+
+    def _series(self, column: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 - an array of pandas
+        import pandas as pd  # noqa: PLC0415 - see table
+
+        types: dict[str, Any] = {"count": "Int64", "bytes": "Int64", "s": "Float64"}
+        return pd.array(list(values), dtype=types.get(self.columns[column].unit, "object"))
 
     @cached_property
     def tree(self) -> Group:
@@ -207,8 +228,8 @@ class Profile:
         return self.render("table")
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: a static table."""
-        return self.render("html")
+        """Return what a notebook shows: a static table and the diagram."""
+        return self.render("notebook")
 
 
 def shape(op: Op) -> str:

@@ -63,7 +63,8 @@ class _Nodes(fx.Interpreter):
         self.recorder = recorder
 
     def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - fx's signature
-        self.recorder.origin = n.meta.get("archprof") or Origin(str(n.target), "", None)
+        path = str(n.target) if n.op == "call_module" else n.name
+        self.recorder.origin = n.meta.get("archprof") or Origin(path, "", None)
         return super().run_node(n)
 
 

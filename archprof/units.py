@@ -61,6 +61,21 @@ def size(value: float) -> str:
     return f"{number} {BYTE_PREFIXES[power]}B"
 
 
+def written(value: object, unit: str, *, raw: bool = False) -> str:
+    """Return a value of a column for people, after the column's unit; a whole number without a prefix if `raw`.
+
+    >>> written(102_228_128, "bytes"), written(25_557_032, "count"), written(25_557_032, "count", raw=True)
+    ('97.49 MiB', '25.56 M', '25,557,032')
+    """
+    if isinstance(value, (tuple, list)):
+        return "x".join(map(str, value))
+    if not isinstance(value, (int, float)):
+        return str(value)
+    if raw:
+        return f"{value:,}"
+    return size(value) if unit == "bytes" else count(value, "" if unit == "count" else unit)
+
+
 def parse(text: str) -> float:
     """Return the number that `text` writes, with an optional SI prefix (`2G`, `4.1 M`, `1_000`).
 

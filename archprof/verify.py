@@ -7,6 +7,7 @@ randomised first: a head of zeros would make any two networks equal.
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,6 +137,8 @@ def reference_module(reference: str, spec: Spec) -> nn.Module:
         guess = f"; did you mean {close!r}?" if close else ""
         raise UserError(f"torchvision has no model {name!r}{guess}")
     options: dict[str, Any] = {"weights": None}
+    if "weights_backbone" in inspect.signature(models.get_model_builder(name)).parameters:
+        options["weights_backbone"] = None  # else torchvision downloads them
     if name in {"googlenet", "inception_v3"}:
         options |= {"init_weights": False, "aux_logits": any("aux" in output for output, _ in spec.outputs)}
     return models.get_model(name, **options)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import check_columns, depth_of, rows_of, value
+from archprof.renderers.rows import columns_of, depth_of, is_partial, leaves_of, rows_of, value
 from archprof.result import Profile
 
 
@@ -23,17 +24,14 @@ def tab_separated(profile: Profile, view: View) -> str:
 
 
 def records(profile: Profile, view: View) -> tuple[list[str], list[list[object]]]:
-    """Return the header and the rows: leaves only, so that columns add up."""
-    columns = list(view.columns or profile.columns)
-    check_columns(profile, columns)
-    whole = View(view.path, depth_of(profile) if view.depth is None else view.depth, view.columns, view.sort, view.top, fold=False)
-    rows = rows_of(profile, whole)
-    opened = {row.path for row in rows if row.is_group and any(r.path.startswith(f"{row.path}.") for r in rows)}
-    opened |= {row.path for row in rows if row.is_group and any(not r.is_group and r.ops[0] in row.ops for r in rows)}
-    lines = [
-        [row.path, row.kind, row.shape, *(value(profile, row, name) for name in columns)] for row in rows if row.path not in opened or not row.is_group
+    """Return the header and the rows: those that add up to the totals; a sum that misses an op is unknown too."""
+    columns = columns_of(profile, view.columns or profile.columns)
+    depth = depth_of(profile) if view.depth is None else view.depth
+    rows = leaves_of(rows_of(profile, dataclasses.replace(view, depth=depth, fold=False)))
+    return ["name", "type", "output_shape", *columns], [
+        [row.path, row.kind, row.shape, *(None if is_partial(profile, row, name) else value(profile, row, name) for name in columns)]
+        for row in rows
     ]
-    return ["name", "type", "output_shape", *columns], lines
 
 
 def delimited(profile: Profile, view: View, separator: str) -> str:

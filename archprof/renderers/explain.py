@@ -39,8 +39,9 @@ def one(profile: Profile, op: Op) -> str:
     if op.kind in RULES:
         lines += [f"  rule     {line}" if i == 0 else f"           {line}" for i, line in enumerate(RULES[op.kind].doc)]
         lines.append(f"           {RULES.origin(op.kind)}")
-    for producer, tensor in zip(profile.graph.producers(op.name), op.inputs, strict=False):
-        lines.append(f"  input    {producer} {tensor} {tensor.dtype}")
+    makers = {edge.position: edge.producer for edge in profile.graph.reads(op.name)}
+    for position, tensor in enumerate(op.inputs):
+        lines.append(f"  input    {makers.get(position, '(from where the recorder cannot see)')} {tensor} {tensor.dtype}")
     lines += [f"  output   {tensor} {tensor.dtype}" for tensor in op.outputs]
     for weight in op.weights:
         kind = "buffer" if weight.is_buffer else "weight"

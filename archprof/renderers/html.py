@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
+from archprof.errors import DrawingError
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import check_columns, rows_of
-from archprof.renderers.terminal import DEFAULT, cell, heading, value
+from archprof.renderers.rows import cell, columns_of, rows_of, value
+from archprof.renderers.terminal import DEFAULT, gaps_line, heading, percent
 
 if TYPE_CHECKING:
     from archprof.result import Profile
 
 TEMPLATE = """\
 <table class="archprof">
-<caption style="text-align: left">{{ heading }}{% if gaps %}<br><strong>{{ gaps }} ops have no rule, so totals are lower
-bounds</strong>{% endif %}</caption>
+<caption style="text-align: left">{{ heading }}{% if gaps %}<br><strong>{{ gaps }}</strong>{% endif %}</caption>
 <thead><tr><th style="text-align: left">layer</th><th style="text-align: left">type</th><th>output</th>
 {%- for name in columns %}<th>{{ name }}</th>{% endfor %}<th>share</th></tr></thead>
 <tbody>
@@ -28,18 +29,30 @@ bounds</strong>{% endif %}</caption>
 """
 
 
+@renderer("notebook", ".html")
+def notebook(profile: Profile, view: View) -> str:
+    """Static HTML table with the diagram below it; the table alone where Graphviz is missing."""
+    from archprof.renderers.picture import picture, source
+
+    try:
+        drawn = picture(profile, source(profile), "svg", {}).decode()
+        drawing = drawn[drawn.index("<svg") :]
+    except DrawingError as error:
+        drawing = f"<p>{escape(str(error))}</p>"
+    return html(profile, view) + drawing
+
+
 @renderer("html", ".html")
 def html(profile: Profile, view: View) -> str:
     """Static HTML table, as a notebook shows it."""
     import jinja2
 
-    columns = view.columns or DEFAULT
-    check_columns(profile, columns)
+    columns = columns_of(profile, view.columns or DEFAULT)
     whole = profile.totals["macs"] or 1
     rows = []
     for row in rows_of(profile, view):
         number = value(profile, row, "macs")
-        share = "?" if number is None else f"{number / whole:.1%}" if number else ""
+        share = "-" if number is None else percent(number / whole) if number else ""
         rows.append((row, [cell(profile, row, name, raw=view.raw) for name in columns], share))
     page = jinja2.Environment(autoescape=True).from_string(TEMPLATE)
-    return page.render(heading=heading(profile), gaps=len(profile.gaps), columns=columns, rows=rows) + "\n"
+    return page.render(heading=heading(profile), gaps=gaps_line(profile), columns=columns, rows=rows) + "\n"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archprof import units
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import Row, check_columns, rows_of, value
+from archprof.renderers.rows import cell, columns_of, rows_of, total_cell
 from archprof.result import Profile
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def latex(profile: Profile, view: View) -> str:
     """LaTeX table with booktabs rules and a caption."""
     frame = selected(profile, view)
     name = profile.model.replace("_", r"\_")  # the only character a spec's name may have that LaTeX minds
-    caption = f"{name}: {units.count(profile.params)} parameters, {units.count(profile.macs, 'MAC')}"
+    mark = "at least " if profile.gaps else ""
+    caption = f"{name}: {units.count(profile.params)} parameters, {mark}{units.count(profile.macs, 'MAC')}"
     style = frame.style.hide(axis="index").format(escape="latex", na_rep="--").format_index(escape="latex", axis=1)
     align = "l" * 3 + "r" * (len(frame.columns) - 3)
     return style.to_latex(hrules=True, column_format=align, caption=caption, label=f"tab:{profile.model}")
@@ -37,24 +38,10 @@ def selected(profile: Profile, view: View) -> pd.DataFrame:
     """Return the rows as text cells, numbers with prefixes unless `raw`."""
     import pandas as pd  # noqa: PLC0415 - half a second that other formats do not need
 
-    columns = view.columns or ("params", "macs", "flops")
-    check_columns(profile, columns)
+    columns = columns_of(profile, view.columns or ("params", "macs", "flops"))
     rows = rows_of(profile, view)
     cells = [[row.path, row.kind, row.shape, *(cell(profile, row, name, raw=view.raw) for name in columns)] for row in rows]
-    total = ["total", f"{len(profile.graph)} ops", "", *(written(profile, name, profile.totals[name], raw=view.raw) for name in columns)]
+    total = ["total", f"{len(profile.graph)} ops", "", *(total_cell(profile, name, raw=view.raw) for name in columns)]
     if not view.path and view.top is None:
         cells.append(total)
     return pd.DataFrame(cells, columns=["layer", "type", "output", *columns])
-
-
-def cell(profile: Profile, row: Row, column: str, *, raw: bool) -> str:
-    """Return one value as text, unknown as `?`."""
-    number = value(profile, row, column)
-    return "?" if number is None else written(profile, column, number, raw=raw)
-
-
-def written(profile: Profile, column: str, number: int, *, raw: bool) -> str:
-    """Return a number with its prefix and, for bytes, its unit."""
-    if raw:
-        return str(number)
-    return units.size(number) if profile.columns[column].unit == "bytes" else units.count(number)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archprof import units
 from archprof.errors import UnknownName
 from archprof.renderers import View
 from archprof.result import Group, Profile, shape
@@ -16,7 +17,10 @@ ENOUGH = 48
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: an op, or a module (`count` ops added up); `last` says on each level whether it is its parent's last."""
+    """One line: an op, or a module with its `ops` added up, whose own rows follow where it `is_open`.
+
+    `last` says on each level whether it is its parent's last.
+    """
 
     name: str
     path: str
@@ -25,6 +29,7 @@ class Row:
     ops: tuple[int, ...]
     last: tuple[bool, ...] = ()
     is_group: bool = False
+    is_open: bool = False
 
 
 def rows_of(profile: Profile, view: View) -> list[Row]:
@@ -32,13 +37,16 @@ def rows_of(profile: Profile, view: View) -> list[Row]:
     depth = fitting_depth(profile, view) if view.depth is None else view.depth
     rows = list(walk(profile, subtree(profile, view.path), depth, fold=view.fold and not view.sort))
     if view.sort:
-        check_columns(profile, [view.sort])
-        leaves = [row for row in rows if not row.is_group]
-        key = {id(row): profile.total(view.sort, row.ops) for row in leaves}
-        rows = [
-            Row(row.path, row.path, row.kind, row.shape, row.ops) for row in sorted(leaves, key=lambda row: -key[id(row)])
-        ]
+        if view.sort not in profile.totals:
+            raise UnknownName("column", view.sort, profile.totals)
+        leaves = sorted(leaves_of(rows), key=lambda row: -profile.total(view.sort, row.ops))
+        rows = [Row(row.path, row.path, row.kind, row.shape, row.ops, is_group=row.is_group) for row in leaves]
     return rows[: view.top] if view.top is not None else rows
+
+
+def leaves_of(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that add up to the total: none of them is part of another."""
+    return [row for row in rows if not row.is_open]
 
 
 def fitting_depth(profile: Profile, view: View) -> int:
@@ -67,7 +75,7 @@ def subtree(profile: Profile, path: str) -> Group:
     while True:
         inner = [part for part in group.parts if isinstance(part, Group) and f"{path}.".startswith(f"{part.path}.")]
         if not inner:
-            return Group(path, parts=list(profile.ops_at(path)))
+            return Group(path.rpartition(".")[0], parts=list(profile.ops_at(path)))
         group = inner[0]
         if group.path == path:
             return group
@@ -101,7 +109,8 @@ def _below(profile: Profile, copies: Sequence[Group], depth: int, last: tuple[bo
         block = profile.graph.modules.get(groups[0].path)
         size = f"{len(ops) // len(groups)} op{'s' * (len(ops) != len(groups))}"
         kind = times + (f"{block}, {size}" if block else size)
-        yield Row(name, groups[0].path, kind, shape(profile.graph.ops[ops[-1]]), ops, ends, is_group=True)
+        made = shape(profile.graph.ops[ops[-1]])
+        yield Row(name, groups[0].path, kind, made, ops, ends, is_group=True, is_open=depth > 1)
         if depth > 1:
             yield from _below(profile, groups, depth - 1, ends, fold=fold)
 
@@ -138,19 +147,41 @@ def _look(profile: Profile, group: Group | int) -> object:
     ]
 
 
-def check_columns(profile: Profile, names: Sequence[str]) -> None:
-    """Raise UnknownName where a column does not exist."""
+def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
+    """Return the names of columns, each once; raise UnknownName where there is no such column."""
+    names = list(dict.fromkeys(names))
     for name in names:
         if name not in profile.columns:
             raise UnknownName("column", name, profile.columns)
+    return names
 
 
-def value(profile: Profile, row: Row, column: str) -> Any:  # noqa: ANN401 - a number or None
-    """Return a row's value in a column; None where none of its ops is known."""
-    known = [number for number in row.ops if profile.values[column][number] is not None]
-    return profile.total(column, known) if known or not row.ops else None
+def value(profile: Profile, row: Row, column: str) -> Any:  # noqa: ANN401 - whatever the column holds
+    """Return a row's value in a column, over those of its ops that are known; None where none is."""
+    values = profile.values[column]
+    if len(row.ops) == 1:
+        return values[row.ops[0]]
+    if profile.columns[column].total == "none" or all(values[number] is None for number in row.ops):
+        return None
+    return profile.total(column, row.ops)
 
 
 def is_partial(profile: Profile, row: Row, column: str) -> bool:
     """Tell whether the row misses the value of some of its ops."""
     return any(profile.values[column][number] is None for number in row.ops)
+
+
+def cell(profile: Profile, row: Row, column: str, *, raw: bool) -> str:
+    """Return a value for people: `-` is unknown, `>` in front means that some of it is unknown."""
+    number = value(profile, row, column)
+    if number is None:
+        return "-"
+    return ">" * is_partial(profile, row, column) + units.written(number, profile.columns[column].unit, raw=raw)
+
+
+def total_cell(profile: Profile, column: str, *, raw: bool) -> str:
+    """Return a column's total for people, in the same way."""
+    if column not in profile.totals:
+        return ""
+    unknown = any(value is None for value in profile.values[column])
+    return ">" * unknown + units.written(profile.totals[column], profile.columns[column].unit, raw=raw)

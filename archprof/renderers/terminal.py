@@ -3,41 +3,79 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from archprof import units
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import Row, check_columns, depth_of, is_partial, rows_of, value
+from archprof.renderers.rows import Row, cell, columns_of, depth_of, rows_of, value
 from archprof.result import Profile
 
 DEFAULT = ("params", "macs")
+BARS = (10, 4, 0)
+"""Lengths of the share's bar: the longest that fits is taken; with 0 it is a percentage alone."""
 GAP = 2
 """Characters between two columns."""
-BARS = (10, 4, 0)
-"""Lengths of the share's bar: the longest that fits is taken."""
+PERCENT = 6
+"""Characters of a percentage."""
+FEW = 5
+"""So many gaps are named."""
 
 
 @renderer("table", ".txt")
 def table(profile: Profile, view: View) -> str:
     """Tree table for the terminal, with totals, shares and definitions."""
     rows = rows_of(profile, view)
-    columns = view.columns or DEFAULT
-    check_columns(profile, columns)
-    metric = view.sort or ("macs" if "macs" in columns else columns[0])
-    wide, dropped, bar = fitted(rows, columns, view)
+    columns = columns_of(profile, view.columns or DEFAULT)
+    summed = [name for name in columns if name in profile.totals]
+    metric = view.sort or ("macs" if "macs" in columns or not summed else summed[0])
+    cells = {
+        "layer": [prefix(row) + short(row.name) for row in rows],
+        "type": [row.kind for row in rows],
+        "output": [row.shape for row in rows],
+        **{name: [cell(profile, row, name, raw=view.raw) for row in rows] for name in columns},
+    }
+    dropped, bar = fitted(cells, columns, f"share of {metric}", view.width)
+    lines = grid()
+    for name in cells:
+        lines.add_column(Text(name), no_wrap=True, justify="left" if name in {"layer", "type"} else "right")
+    if bar is not None:
+        lines.add_column(Text(share_heading(f"share of {metric}", bar)), no_wrap=True, justify="left" if bar else "right")
+    for row, *texts in zip(rows, *cells.values(), strict=True):
+        part = [] if bar is None else [share(value(profile, row, metric), profile.totals[metric] or 1, bar)]
+        lines.add_row(*map(Text, texts), *part, style="bold" if row.is_group and view.color else "")
+    below = [Text(line, style="dim" if view.color else "") for line in footer(profile, view, rows, dropped)]
+    return printed([Text(heading(profile)), lines, *below], view)
+
+
+def printed(parts: Iterable[RenderableType], view: View) -> str:
+    """Return what rich prints, without trailing blanks, in ASCII where the terminal knows no more.
+
+    Tables keep their width even on a narrower terminal, so that no number is cut; running text wraps.
+    """
     buffer = io.StringIO()
-    console = Console(file=buffer, width=view.width, force_terminal=view.color, color_system="truecolor" if view.color else None,
-                      no_color=not view.color, highlight=False, legacy_windows=False)  # fmt: skip
-    console.print(Text(heading(profile)))
-    console.print(grid(profile, rows, wide, metric, view, bar))
-    for line in footer(profile, view, rows, dropped):
-        console.print(Text(line, style="dim" if view.color else ""))
+    colors = "truecolor" if view.color else None
+    console = Console(file=buffer, width=view.width, force_terminal=view.color, color_system=colors, no_color=not view.color,
+                      highlight=False, legacy_windows=False)  # fmt: skip
+    for part in parts:
+        width = max(view.width, console.measure(part).minimum) if isinstance(part, Table) else view.width
+        console.print(part, width=width, crop=False, no_wrap=False)
     text = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
     return (text if view.unicode else plain(text)) + "\n"
+
+
+def grid() -> Table:
+    """Return an empty table in our style."""
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+
+
+def width_of(cells: Mapping[str, Sequence[str]]) -> int:
+    """Return how many characters wide a grid of these columns is."""
+    return sum(max(map(len, [name, *texts])) + GAP for name, texts in cells.items())
 
 
 def heading(profile: Profile) -> str:
@@ -49,81 +87,57 @@ def heading(profile: Profile) -> str:
         f"{units.count(totals['params'])} parameters",
         f"{mark}{units.count(totals['macs'], 'MAC')}",
         f"{mark}{units.count(totals['flops'], 'FLOP')}",
-        f"{len(profile.graph)} op{'s' * (len(profile.graph) != 1)}",
+        f"{len(profile.graph):,} op{'s' * (len(profile.graph) != 1)}",
     ]
     return f"{profile.model}: {', '.join(parts)}; input {inputs}"
 
 
-def fitted(rows: list[Row], columns: tuple[str, ...], view: View) -> tuple[list[str], list[str], int]:
-    """Return the columns that fit the width, those that do not, and the bar's length: the last columns go first."""
-    names = max((len(prefix(row)) + len(short(row.name)) for row in rows), default=5)
-    kinds = max((len(row.kind) for row in rows), default=4)
-    shapes = max((len(row.shape) for row in rows), default=6)
-    room = view.width - max(names, 5) - kinds - GAP - 2
-    wanted = ["shape", *columns, "share"]
-    widths = {"shape": shapes + GAP}
-    widths |= {name: max(len(name), 15 if view.raw else 9) + GAP for name in columns}
+def gaps_line(profile: Profile) -> str:
+    """Return in words which ops are unknown, and why the first is; nothing where all are known."""
+    gaps = profile.gaps
+    if not gaps:
+        return ""
+    names = ", ".join(gap.op for gap in gaps[:FEW]) + ", ..." * (len(gaps) > FEW)
+    return f"{len(gaps)} op{'s' * (len(gaps) != 1)} unknown, so totals are lower bounds: {names} ({gaps[0].reason})"
+
+
+def fitted(cells: dict[str, list[str]], columns: Sequence[str], metric: str, width: int) -> tuple[list[str], int | None]:
+    """Take columns out of `cells` until they and the share fit the width: shapes first, then the last columns.
+
+    Return their names, and the length of the share's bar (None: no share).
+    """
     dropped: list[str] = []
-    asked = ["shape", *reversed(columns[1:]), "share"]
-    order = asked if view.columns else [*reversed(columns[2:]), "shape", *columns[1:2], "share"]
-    while True:
-        for bar in BARS:
-            widths["share"] = bar + (7 if bar else 6) + GAP
-            if sum(widths[name] for name in wanted) <= room or not order:
-                return wanted, dropped, bar
-        gone = order.pop(0)
-        wanted.remove(gone)
-        dropped.append("output" if gone == "shape" else gone)
+    for gone in ("", "output", *reversed(columns[1:]), "share"):
+        if gone in cells:
+            del cells[gone]
+        if gone:
+            dropped.append(gone)
+        for bar in BARS if gone != "share" else ():
+            if width_of(cells) + max(bar + 1 + PERCENT, len(share_heading(metric, bar))) + GAP <= width:
+                return dropped, bar
+    return dropped, None
 
 
-def grid(profile: Profile, rows: list[Row], columns: list[str], metric: str, view: View, bar: int) -> Table:
-    """Return the rich table."""
-    lines = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=False, expand=False)
-    lines.add_column("layer", no_wrap=True, overflow="ellipsis")
-    lines.add_column("type", no_wrap=True)
-    for name in columns:
-        if name == "shape":
-            lines.add_column("output", no_wrap=True, justify="right")
-        elif name == "share":
-            lines.add_column(f"share of {metric}" if bar > 4 else "share", no_wrap=True, justify="left" if bar else "right")  # noqa: PLR2004 - room for both
-        else:
-            lines.add_column(name, no_wrap=True, justify="right")
-    whole = profile.totals[metric] or 1
-    for row in rows:
-        cells: list[str | Text] = [Text(prefix(row) + short(row.name)), Text(row.kind)]
-        for name in columns:
-            if name == "shape":
-                cells.append(Text(row.shape))
-            elif name == "share":
-                cells.append(share(value(profile, row, metric), whole, bar))
-            else:
-                cells.append(Text(cell(profile, row, name, raw=view.raw)))
-        lines.add_row(*cells, style="bold" if row.is_group and view.color else "")
-    return lines
-
-
-def cell(profile: Profile, row: Row, column: str, *, raw: bool) -> str:
-    """Return a value for people: `-` is unknown, `>` in front means that some of it is unknown."""
-    number = value(profile, row, column)
-    if number is None:
-        return "-"
-    mark = ">" if is_partial(profile, row, column) else ""
-    if raw:
-        return f"{mark}{number:,}"
-    return mark + (units.size(number) if profile.columns[column].unit == "bytes" else units.count(number))
+def share_heading(metric: str, bar: int) -> str:
+    """Return the heading of the share, a short one where the bar is short."""
+    return metric if bar == BARS[0] else "share"
 
 
 def share(number: int | None, whole: int, length: int) -> Text:
     """Return a bar and a percentage; nothing for a share of nothing."""
     if not number:
-        return Text("?" if number is None else "")
+        return Text("-" if number is None else "")
     part = number / whole
     full, rest = divmod(round(part * length * 8), 8)
     bar = "█" * full + ("" if not rest else "▏▎▍▌▋▊▉"[rest - 1])
-    percent = f"{part:.1%}" if part >= 0.0005 else "<0.1%"  # noqa: PLR2004 - what rounds to 0.0 %
     line = Text(f"{bar:<{length}} " if length else "", style="dark_orange")
-    line.append(f"{percent:>6}", style="default")
+    line.append(f"{percent(part):>{PERCENT}}", style="default")
     return line
+
+
+def percent(part: float) -> str:
+    """Return a share in percent, a small one as `<0.1%`."""
+    return f"{part:.1%}" if part >= 0.0005 else "<0.1%"  # noqa: PLR2004 - what rounds to 0.0 %
 
 
 def prefix(row: Row) -> str:
@@ -144,12 +158,9 @@ def short(name: str, longest: int = 36) -> str:
 
 def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) -> list[str]:
     """Return the lines below: gaps, what is not shown, what the words mean."""
-    lines = []
-    if profile.gaps:
-        first = ", ".join(gap.op for gap in profile.gaps[:5])
-        lines.append(f"! {len(profile.gaps)} ops have no rule, so totals are lower bounds: {first}{', ...' * (len(profile.gaps) > 5)}")  # noqa: PLR2004
+    lines = [f"! {gaps_line(profile)}"] if profile.gaps else []
     shown = max((len(row.last) for row in rows), default=1)
-    if not view.sort and view.depth is None and shown < depth_of(profile) - 1 and any(row.is_group for row in rows):
+    if view.depth is None and any(row.is_group and not row.is_open for row in rows):
         lines.append(f"shown to depth {shown}; --depth {shown + 1} opens more, --sort macs --top 10 lists the costliest layers")
     if dropped:
         lines.append(f"left out for lack of width: {', '.join(dropped)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,14 @@ from archprof.expand import expand
 from archprof.language import Document, read
 from archprof.language.bundled import bundled
 
+from archprof.meta import weights_of
+
 if TYPE_CHECKING:
     from archprof.meta import Seen
     from archprof.records import Spec
+
+FLOATS = ("float64", "float32", "float16", "bfloat16")
+"""Types that weights can have."""
 
 
 def find(model: str | os.PathLike[str]) -> tuple[Path, str]:
@@ -58,10 +64,13 @@ def load(
 ) -> Spec:
     """Return the Spec of a bundled name, `file.yaml` or `file.yaml:variant`, every choice made.
 
-    Raises UserError where there is no such model, SpecError with every mistake of the file.
+    `dtype` is that of weights and float inputs; without it weights have the type of the first float input. Raises UserError where there is no such model, SpecError with every mistake of the file.
 
     >>> [call.layer for call in load("inception-bottleneck").calls]
     ['Conv2d', 'Conv2d']
     """
     found, variant = document(model)
-    return expand(found, variant, settings=settings, batch=batch, shapes=inputs, dtype=dtype, memo=memo)
+    with weights_of(dtype or "float32"):
+        spec = expand(found, variant, settings=settings, batch=batch, shapes=inputs, dtype=dtype, memo=memo)
+    floats = [tensor.dtype for _, tensor in spec.inputs if tensor.dtype in FLOATS]
+    return dataclasses.replace(spec, dtype=dtype or (floats or ["float32"])[0])
