@@ -97,9 +97,8 @@ class Work(Names):
             raise mistake(at, "E302", what, "nothing is stretched silently; give the shortcut a projection")
         self.hurry(at)
         outputs, is_module, weights = self.infer(layer, settings, tensors, at)
-        slot = self.slots.add(
-            Slot(stage, Path(self.slots.path, None, stage and stage.module), is_module, layer.name.lower())
-        )
+        path = Path(self.slots.path, None, stage.module if stage else None)
+        slot = self.slots.add(Slot(stage, path, is_module, layer.name.lower()))
         if len(self.calls) >= self.limits.calls:
             raise Exhausted(at.problem("E502", f"more than {self.limits.calls:,} layers"))
         call = Call(layer.name, "", "", tuple(settings.items()), tuple(flow.number for flow in flows), outputs, at.span,
@@ -225,9 +224,12 @@ class Work(Names):
         try:
             with self.within(scope):
                 for name, default in key.settings:
-                    if name not in given and default is None:
+                    if name in given:
+                        value = given[name]
+                    elif default is not None:
+                        value = self.evaluate(default)
+                    else:
                         raise mistake(at, "E203", f"{key.name} needs {name}", "", f"settings of {key.name}: {form}")
-                    value = given[name] if name in given else self.evaluate(default)
                     if isinstance(value, Chain) != name[:1].isupper():
                         form = "a layer" if name[:1].isupper() else "a plain value"
                         label = (

@@ -97,7 +97,7 @@ def kind_of(value: object) -> str:
         return "true or false"
     if is_number(value):
         return "a number"
-    plain = {str: "a text", list: "a list", type(None): "null"}
+    plain: dict[type, str] = {str: "a text", list: "a list", type(None): "null"}
     return plain.get(type(value)) or getattr(value, "what", "a tensor")
 
 
@@ -244,7 +244,8 @@ class Evaluator:
         lists = isinstance(left, list) and (isinstance(right, list) if at.value == "+" else type(right) is int)
         if not numbers and not (lists and at.value in "+*"):
             raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}", advice(left, right))
-        if at.value == "**" and (abs(right) > self.limits.exponent or abs(left) > self.limits.integer):
+        huge = numbers and (abs(right) > self.limits.exponent or abs(left) > self.limits.integer)
+        if at.value == "**" and huge:
             raise mistake(at, "E502", f"an exponent may be {self.limits.exponent} at most")
         if lists and at.value == "*" and len(left) * max(0, right) > self.limits.list_items:
             raise mistake(at, "E502", f"a list may have {self.limits.list_items:,} items")
