@@ -17,7 +17,7 @@ from torch import nn
 
 from archprof.build import build
 from archprof.errors import UserError, nearest
-from archprof.meta import DTYPES
+from archprof.meta import DTYPES, SkipInit
 from archprof.records import Spec
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -52,9 +52,9 @@ def twin(spec: Spec, reference: str, *, tolerance: float = 1e-5, seed: int = 0) 
 
     Raises UserError where there is no such network or torchvision is not installed.
     """
-    other = reference_module(reference, spec)
-    ours = build(spec, "cpu").eval()
-    other.eval()
+    other = reference_module(reference, spec).eval()
+    with SkipInit():  # the other's weights are copied
+        ours = build(spec, "cpu").eval()
     other.training = getattr(other, "aux_logits", False)  # else the heads for training give nothing; dropout stays off
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
