@@ -48,6 +48,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """
 
         def file(entry: Entry) -> Entry:
+            if self._package and not _module(entry).startswith(self._package):
+                self.load()  # ours come first, so that it is the newcomer whose name is taken
             for name in names:
                 if self._entries.get(name, entry) is not entry:
                     raise ArchprofError(f"there already is a {self.what} {name!r}, from {self.origin(name)}")
@@ -100,6 +102,11 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """Return the number of names."""
         self.load()
         return len(self._entries)
+
+
+def _module(entry: object) -> str:
+    """Return the name of the module that an entry was written in."""
+    return getattr(getattr(entry, "function", entry), "__module__", "")
 
 
 @functools.cache
