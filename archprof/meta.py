@@ -183,14 +183,18 @@ class MetaMode(TorchFunctionMode):
 
 
 class SkipInit(TorchFunctionMode):
-    """Leaves new weights as they are: on meta there is nothing to initialise, and building is twice as fast."""
+    """Leaves new weights as they are: on meta there is nothing to initialise, and building is twice as fast.
+
+    On a real device it is for weights that are overwritten anyway.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:  # noqa: ANN401 - whatever func returns
         """Return the tensor to be filled, and anything else as it is."""
         kwargs = kwargs or {}
-        if getattr(func, "__module__", None) == "torch.nn.init" or func in _FILLS:
+        # on a real device fills stay: torch's truncated normal draws until all values are within its bounds
+        if getattr(func, "__module__", None) == "torch.nn.init" or (func in _FILLS and args[0].is_meta):
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return func(*args, **kwargs)
 
