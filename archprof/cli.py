@@ -116,7 +116,11 @@ class Commands(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# color: what has colours was asked for in colours, so click is to leave them alone where standard output is a pipe
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True}
+
+
+@click.group(cls=Commands, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="archprof")
 def main() -> None:
     """Static profiler for neural-network architectures: parameters, multiply-adds, diagrams.
