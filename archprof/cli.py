@@ -192,7 +192,7 @@ def compare(models: Sequence[str], columns: tuple[str, ...], raw: bool, format_:
 @click.option("--legend/--no-legend", default=True, help="Explain the colours.")
 def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None:
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
-    chosen = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
+    drawing = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
     into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
     if len(models) > 1 and not into_folder:
         raise click.UsageError(f"several models need a folder: -o {output}/")
@@ -204,7 +204,7 @@ def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None
     for model in models:
         profile = profiled(model, options)
         path = Path(output) / f"{profile.model}.svg" if into_folder else Path(output)
-        profile.draw(path, fold="exact" if fold else "none", **chosen)
+        profile.draw(path, fold="exact" if fold else "none", **drawing)
         click.echo(f"wrote {path}", err=True)
 
 
@@ -235,6 +235,43 @@ def verify(model: str, against: str, settings: Sequence[tuple[str, str]], tolera
     sys.exit(0 if found.is_same else 1)
 
 
+@main.command()
+@click.argument("model", metavar="SPEC")
+@model_options
+def expand(model: str, **options: Any) -> None:
+    """Print a spec flat: every block, loop and choice carried out, one step a layer, in the same language."""
+    from archprof.expand.export import export
+    from archprof.sources.spec import load
+
+    click.echo(export(load(model, **chosen(options))), nl=False)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--from", "like", metavar="SPEC", help="Start from this bundled spec.")
+def new(name: str, like: str | None) -> None:
+    """Write NAME.yaml, a commented spec that passes its check, to the current folder."""
+    from archprof.language.template import template
+
+    text, path = template(name, like), Path(f"{name}.yaml")
+    if path.exists():
+        raise UserError(f"{str(path)!r} exists already: choose another name, or remove it")
+    path.write_text(text, "utf-8")
+    click.echo(f"wrote {path}; next: archprof check {path}", err=True)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of spec files, for editors."""
+    import json
+
+    from archprof.language.schema import json_schema
+    from archprof.layers import LAYERS
+
+    layers = {name: (LAYERS[name].form, LAYERS[name].about) for name in LAYERS}
+    click.echo(json.dumps(json_schema(layers), indent=2))
+
+
 LISTS = ("specs", "layers", "ops", "analyses", "formats")
 
 
@@ -252,9 +289,14 @@ def profiled(model: str, options: Mapping[str, Any]) -> Profile:
     """Return the profile that the model options ask for."""
     from archprof.pipeline import profile
 
+    return profile(model, **chosen(options))
+
+
+def chosen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the model options say of a model, plug-ins loaded."""
     load_plugins(options["plugins"])
     inputs, settings = dict(options["inputs"]), dict(options["settings"])
-    return profile(model, inputs, batch=options["batch"], dtype=options["dtype"], settings=settings)
+    return {"inputs": inputs, "batch": options["batch"], "dtype": options["dtype"], "settings": settings}
 
 
 def load_plugins(paths: Sequence[Path]) -> None:

@@ -228,8 +228,8 @@ class Profile:
         return self.render("table")
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: a static table."""
-        return self.render("html")
+        """Return what a notebook shows: a static table and the diagram."""
+        return self.render("notebook")
 
 
 def shape(op: Op) -> str:

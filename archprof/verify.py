@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,10 @@ from torch import nn
 
 from archprof.build import build
 from archprof.errors import UserError, nearest
-from archprof.meta import DTYPES
+from archprof.meta import DTYPES, SkipInit
 from archprof.records import Spec
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,15 @@ def twin(spec: Spec, reference: str, *, tolerance: float = 1e-5, seed: int = 0) 
 
     Raises UserError where there is no such network or torchvision is not installed.
     """
-    other = reference_module(reference, spec)
-    ours = build(spec, "cpu").eval()
-    other.eval()
+    other = reference_module(reference, spec).eval()
+    with SkipInit():  # the other's weights are copied
+        ours = build(spec, "cpu").eval()
     other.training = getattr(other, "aux_logits", False)  # else the heads for training give nothing; dropout stays off
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         randomise(other)
         inputs = [random_input(spec, name) for name, _ in spec.inputs]
+        settle(other, inputs)
     mine = ours.state_dict()
     theirs = {key.lower(): value for key, value in other.state_dict().items()}  # a spec's steps are in lower case
     missing = tuple(key for key in theirs if key not in mine)
@@ -90,6 +93,27 @@ def randomise(module: nn.Module) -> None:
                 tensor.uniform_(0.5, 1.0) if name.endswith("weight") else tensor.uniform_(-0.2, 0.2)
 
 
+def settle(module: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
+    """Bring the running statistics of batch norms near those of `inputs`.
+
+    With statistics drawn at random a deep network's output hardly depends on its input, so that any two would agree.
+    """
+    hooks = [m.register_forward_pre_hook(_observe) for m in module.modules() if isinstance(m, NORMS)]
+    with torch.no_grad():
+        module(*inputs)
+    for hook in hooks:
+        hook.remove()
+
+
+def _observe(norm: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+    values = arguments[0].transpose(0, 1).flatten(1)
+    mean, var = norm.running_mean, norm.running_var
+    if values.shape[1] > 1 and isinstance(mean, torch.Tensor) and isinstance(var, torch.Tensor):
+        spread, middle = torch.var_mean(values, 1)
+        mean.mul_(spread.sqrt()).add_(middle)
+        var.mul_(spread)
+
+
 def random_input(spec: Spec, name: str) -> torch.Tensor:
     """Return random values for one input: normal, or whole numbers below the input's bound."""
     tensor = dict(spec.inputs)[name]
@@ -105,7 +129,7 @@ def reference_module(reference: str, spec: Spec) -> nn.Module:
     if scheme not in {"", "torchvision"}:
         raise UserError(f"cannot compare with {reference!r}: write torchvision:NAME")
     try:
-        from torchvision import models  # noqa: PLC0415 - optional, and slow to import
+        from torchvision import models
     except ImportError:
         raise UserError("torchvision is not installed: pip install 'archprof[vision]'") from None
     if name not in models.list_models():
@@ -120,7 +144,7 @@ def reference_module(reference: str, spec: Spec) -> nn.Module:
     return models.get_model(name, **options)
 
 
-def outputs(result: Any) -> list[torch.Tensor]:  # noqa: ANN401 - whatever a model returns
+def outputs(result: Any) -> list[torch.Tensor]:
     """Return the tensors of a model's result, in order."""
     if isinstance(result, torch.Tensor):
         return [result]
@@ -134,7 +158,7 @@ def described(found: Twin) -> str:
     lines = []
     for what, keys in (("missing", found.missing), ("extra", found.extra), ("of another shape", found.unequal)):
         if keys:
-            shown = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")  # noqa: PLR2004 - enough to see the pattern
+            shown = ", ".join(keys[:5]) + (", ..." if len(keys) > 5 else "")
             lines.append(f"  {len(keys)} keys {what}: {shown}")
     if found.difference is None:
         lines.insert(0, head + ("the state dicts differ" if lines else "the outputs have other shapes"))

@@ -10,7 +10,7 @@ import torch
 from archprof.build import build
 from archprof.errors import SpecError
 from archprof.expand import expand
-from archprof.language.document import read_text
+from archprof.language.reader import read_text
 from archprof.language.source import Source
 
 if TYPE_CHECKING:

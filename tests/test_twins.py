@@ -10,7 +10,7 @@ import torch
 
 from archprof.build import build
 from archprof.sources.spec import load
-from archprof.verify import reference_module, twin
+from archprof.verify import random_input, randomise, reference_module, settle, twin
 
 pytest.importorskip("torchvision")
 
@@ -18,12 +18,10 @@ SMALL = {
     "alexnet-torchvision": "alexnet",
     "resnet18": "resnet18",
     "resnet50": "resnet50",
-    "googlenet-torchvision": "googlenet",
     "googlenet-torchvision-training": "googlenet",
     "mobilenet-v2": "mobilenet_v2",
     "mobilenet-v3-small": "mobilenet_v3_small",
     "efficientnet-b0": "efficientnet_b0",
-    "squeezenet-1.0": "squeezenet1_0",
     "squeezenet-1.1": "squeezenet1_1",
     "shufflenet-v2": "shufflenet_v2_x1_0",
     "densenet121": "densenet121",
@@ -46,6 +44,8 @@ LARGE = {
     "resnet34": "resnet34",
     "resnet101": "resnet101",
     "resnet152": "resnet152",
+    "googlenet-torchvision": "googlenet",
+    "squeezenet-1.0": "squeezenet1_0",
     "mobilenet-v3-large": "mobilenet_v3_large",
     "shufflenet-v2-x0.5": "shufflenet_v2_x0_5",
     "shufflenet-v2-x1.5": "shufflenet_v2_x1_5",
@@ -75,6 +75,17 @@ def test_shifted_windows_compute_what_torchvisions_do() -> None:
     found = twin(load("swin-t", batch=2), "torchvision:swin_t")
     assert (found.missing, found.extra, found.unequal) == ((), (), ())
     assert found.is_same
+
+
+def test_the_networks_compared_depend_on_their_input() -> None:
+    spec = load("efficientnet-b0")
+    network = build(spec, "cpu").eval()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        randomise(network)
+        settle(network, [random_input(spec, "image")])
+        first, second = (network(random_input(spec, "image")) for _ in range(2))
+    assert (first - second).abs().max() > 0.1 * first.std()
 
 
 @pytest.mark.parametrize(("name", "reference"), LARGE.items())

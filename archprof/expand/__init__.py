@@ -1,26 +1,32 @@
 """From a document to a flat program: blocks, loops and choices are carried out, and every layer is applied to shapes.
 
 Each mistake is raised at the very step that causes it and the walk goes on, so that one run finds them all. The classes
-build on each other: `names` (expressions) < `work` (layers and blocks) < `steps` (steps) < Expander (sections).
+build on each other: `names` (expressions) < `work` (layers and blocks) < `steps` (steps) < Expander (sections); `static`
+looks at what the walk does not reach.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archprof.errors import Problem, Span, SpecError, nearest
+from archprof.expand.static import check
 from archprof.expand.steps import Walk
 from archprof.expand.values import Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped
-from archprof.language.document import Body, Document, Step, Steps
-from archprof.language.evaluate import Mistake, is_number, kind_of, mistake
-from archprof.language.expression import Expression, SyntaxProblem, parse_expression
+from archprof.language.document import Body, Document, Pipeline, Step, Steps, expressions_of
+from archprof.language.evaluate import Exhausted, Mistake, is_number, kind_of, mistake
+from archprof.language.explain import SyntaxProblem
+from archprof.language.expression import Expression, parse_expression
 from archprof.language.limits import DEFAULT, Limits
 from archprof.language.source import Source
-from archprof.layers import LAYERS
-from archprof.meta import Seen
 from archprof.records import ITEM_BYTES, Call, Claim, Spec, Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from archprof.expand.work import Weights
+    from archprof.meta import Seen
 
 __all__ = ["expand"]
 
@@ -42,9 +48,20 @@ def expand(
     that of the inputs with fractions, `memo` is shared with a later trace. Raises SpecError with every mistake, each at its place.
     """
     expander = Expander(document, batch, limits, memo)
-    spec = expander.run(variant, settings or {}, shapes or {}, dtype)
-    if expander.problems:
-        raise SpecError(dict.fromkeys(expander.problems))
+    spec = None
+    last: Problem | None = None
+    try:
+        spec = expander.run(variant, settings or {}, shapes or {}, dtype)
+        for problem in check(document):
+            expander.add(problem)
+    except Exhausted as found:
+        last = found.problem
+    except RecursionError:
+        last = document.root.problem("E502", "the spec is nested too deeply", "split it into steps")
+    if last is not None:
+        raise SpecError([*expander.found.values(), last])
+    if spec is None or expander.found:
+        raise SpecError(expander.found.values())
     return spec
 
 
@@ -54,22 +71,20 @@ class Expander(Walk):
     def __init__(self, document: Document, batch: int, limits: Limits, memo: dict[Any, Seen] | None = None) -> None:
         super().__init__(document, limits, memo)
         self.batch = batch
-        self.root = Scope(self.params, self.params.path)
 
-    def run(self, variant: str, settings: Mapping[str, str], shapes: Mapping[str, Sequence[int]], dtype: str | None) -> Spec:
-        """Return the Spec, complete only where `problems` stays empty."""
+    def run(
+        self, variant: str, settings: Mapping[str, str], shapes: Mapping[str, Sequence[int]], dtype: str | None
+    ) -> Spec:
+        """Return the Spec, complete only where nothing is `found`."""
         document = self.document
-        for name in document.blocks:
-            if name in LAYERS:
-                block = document.blocks[name]
-                self.problems.append(block.node.problem("E107", f"{name!r} is a built-in layer", "rename the block"))
         self.choose(variant, settings)
         inputs, bounds = self.inputs(shapes, dtype)
         self.steps(document.steps)
         outputs = self.outputs()
         self.unused(self.root)
         calls = tuple(self.finished(path, call) for path, call in self.calls)
-        self.ties(calls)
+        if all(code != "E004" for code, _ in self.found):
+            self.ties(calls)
         name = variant or document.name
         return Spec(
             name=name,
@@ -93,7 +108,7 @@ class Expander(Walk):
             if name not in known:
                 close = nearest(name, known)
                 label = f"did you mean {close!r}?" if close else f"params: {', '.join(sorted(known)) or 'none'}"
-                self.problems.append(value.problem("E211", f"the spec has no param {name!r}", label))
+                self.add(value.problem("E211", f"the spec has no param {name!r}", label))
         for setting in (*self.document.tables, *self.document.params):
             try:
                 value = self.evaluate(chosen.get(setting.name, setting.value))
@@ -104,7 +119,9 @@ class Expander(Walk):
                     raise Mistake(setting.node.problem("E103", f"a param that is {kind_of(value)} begins with {form}"))
                 self.params.variables[setting.name] = value
             except Mistake as found:
-                self.problems.append(found.problem)
+                self.add(found.problem)
+                self.params.variables[setting.name] = Poison()
+            except Skipped:
                 self.params.variables[setting.name] = Poison()
 
     def chosen(self, variant: str, seen: tuple[str, ...] = ()) -> dict[str, Expression]:
@@ -121,9 +138,7 @@ class Expander(Walk):
         base: dict[str, Expression] = {}
         if found.like is not None:
             if found.like.text not in variants or found.like.text in (*seen, variant):
-                close = nearest(found.like.text, variants)
-                label = f"did you mean {close!r}?" if close else ""
-                raise SpecError([found.like.problem("E210", f"there is no variant {found.like.text!r} to be like", label)])
+                raise SpecError(problem for problem in check(self.document) if problem.code == "E210")
             base = self.chosen(found.like.text, (*seen, variant))
         return base | {setting.name: setting.value for setting in found.settings}
 
@@ -148,13 +163,14 @@ class Expander(Walk):
             close = nearest(unknown, [setting.name for setting in self.document.inputs])
             at = Span("--input", 1, 1)
             label = f"did you mean {close!r}?" if close else ""
-            self.problems.append(Problem("E120", at, f"the spec has no input {unknown!r}", label))
+            self.add(Problem("E120", at, f"the spec has no input {unknown!r}", label))
         for setting in self.document.inputs:
             try:
                 self.check_name(setting.node, setting.name)
                 tensor, bound = self.input(setting.value, shapes.get(setting.name), dtype)
-            except Mistake as mistaken:
-                self.problems.append(mistaken.problem)
+            except (Mistake, Skipped) as spoilt:
+                if isinstance(spoilt, Mistake):
+                    self.add(spoilt.problem)
                 self.root.bind(Binding(setting.name, Poison(), setting.node))
                 continue
             if bound is not None:
@@ -164,7 +180,10 @@ class Expander(Walk):
         bindings = list(self.root.bindings.values())
         if not bindings:
             at = self.document.root.get("inputs") or self.document.root
-            self.problems.append(at.problem("E120", "a spec needs at least one input", "inputs: {x: float32[3, 8, 8]}"))
+            self.add(
+                at.problem("E120", "a spec needs at least one input", "write inputs: and below it x: float32[3, 8, 8]")
+            )
+            self.root.previous = self.root.bindings["in"] = Binding("in", Poison(), at)
         if len(bindings) == 1:
             self.root.previous = self.root.bindings["in"] = bindings[0]
         return tuple(found), bounds
@@ -181,7 +200,7 @@ class Expander(Walk):
             label = f"did you mean {close!r}?" if close else "write dtype[sizes], such as float32[3, 224, 224]"
             raise mistake(at, "E120", "an input is a dtype and its sizes, without the batch", label)
         sizes = [self.whole(part) for part in form.parts[1:]] if shape is None else list(shape)
-        if any(size < 1 for size in sizes):
+        if any(not 1 <= size <= self.limits.integer for size in sizes):
             raise mistake(form, "E120", "the sizes of an input must be 1 or more")
         return Tensor((self.batch, *sizes), dtype if dtype and name.startswith(("float", "bfloat")) else name), bound
 
@@ -204,8 +223,11 @@ class Expander(Walk):
         for step in steps:
             if step.key.kind != "names":
                 inner = step.body.steps if isinstance(step.body, Steps) else ()
-                for _ in self.turns(scope, step):
-                    self.output_steps(scope, inner, found)
+                try:
+                    for _ in self.turns(scope, step):
+                        self.output_steps(scope, inner, found)
+                except Skipped:
+                    self.forgive(scope, expressions_of((step,)))
                 continue
             try:
                 if not isinstance(step.body, Expression):
@@ -218,9 +240,10 @@ class Expander(Walk):
                     raise mistake(step.body, "E205", f"an output is a tensor, not {kind_of(value)}")
                 found.append((name, value))
             except Mistake as mistaken:
-                self.problems.append(mistaken.problem)
+                self.report(mistaken)
+                self.forgive(scope, expressions_of((step,)))
             except Skipped:
-                continue
+                self.forgive(scope, expressions_of((step,)))
 
     def claims(self, name: str) -> Iterable[Claim]:
         """Yield the claims of this variant, their printed values evaluated."""
@@ -233,24 +256,47 @@ class Expander(Walk):
                 at = figure.printed
                 yield Claim(measure, printed, figure.source, figure.node.span, at.source.text[at.start : at.end])
             except Mistake as mistaken:
-                self.problems.append(mistaken.problem)
+                self.add(mistaken.problem)
+            except Skipped:
+                continue
 
     def finished(self, path: Path, call: Call) -> Call:
         """Return the call with its paths written out, now that every step is known."""
         return replace(call, path=path.text, module=path.module_text)
 
     def ties(self, calls: Sequence[Call]) -> None:
-        """Check that every `tie=` names a layer."""
-        modules = {call.module for call in calls}
+        """Check that every `tie=` names a layer with an equal weight, and every shared layer fits where it is used again."""
+        weights: dict[str, Weights] = {}
+        for call, shapes in zip(calls, self.weights, strict=True):
+            first = weights.setdefault(call.module, shapes) if shapes else shapes
+            if first != shapes:
+                what = f"the shared layer {call.module!r} has weights of {_listed(first)}, and needs {_listed(shapes)} here"
+                self.add(Problem("E301", call.span, what, "share a layer between inputs of equal channels or features"))
         for call in calls:
-            if call.tie is not None and call.tie not in modules:
-                close = nearest(call.tie, modules)
+            if call.tie is None:
+                continue
+            if call.tie not in weights:
+                close = nearest(call.tie, weights)
                 label = f"did you mean {close!r}?" if close else "name the layer by its path from the root"
-                self.problems.append(Problem("E202", call.span, f"there is no layer {call.tie!r} to share weights with", label))
+                self.add(Problem("E202", call.span, f"there is no layer {call.tie!r} to share weights with", label))
+                continue
+            mine, other = dict(weights.get(call.module, ())).get("weight"), dict(weights[call.tie]).get("weight")
+            if mine is None or other is None:
+                what = f"{call.layer} and {call.tie!r} do not both have a weight to share"
+                self.add(Problem("E205", call.span, what))
+            elif mine != other:
+                what = f"{call.layer} has a weight of {list(mine)}, {call.tie!r} of {list(other)}"
+                self.add(Problem("E301", call.span, what, "weights can only be shared where their shapes are equal"))
 
     def steps(self, body: Body) -> None:
         """Carry out the network's own steps in the root scope."""
         if isinstance(body, Steps):
             self.run_steps(self.root, body.steps)
         else:
-            self.named_step(self.root, "out", body, body if isinstance(body, Expression) else body.node, self.root.path)
+            is_list = isinstance(body, Pipeline)
+            path = self.root.path if is_list else Path(self.root.path, "out")
+            self.named_step(self.root, "out", body, body.node if is_list else body, path)
+
+
+def _listed(weights: Weights) -> str:
+    return ", ".join(str(list(shape)) for _, shape in weights) or "none"

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archprof.errors import Problem, nearest
-from archprof.expand.values import MISSING, Argument, Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped, Slots, Stage
-from archprof.language.document import Block, Document
-from archprof.language.evaluate import Evaluator, Mistake, is_number, kind_of, mistake
-from archprof.language.expression import Expression
-from archprof.language.limits import Limits
+from archprof.errors import Problem, Span, nearest
+from archprof.expand.values import (
+    MISSING,
+    Argument,
+    Binding,
+    Bundle,
+    Chain,
+    Flow,
+    Path,
+    Poison,
+    Scope,
+    Skipped,
+    Slots,
+    Stage,
+)
+from archprof.language.evaluate import Evaluator, Exhausted, Mistake, is_number, kind_of, mistake
 from archprof.layers import LAYERS, Layer
 from archprof.layers.foreign import foreign_layer
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from archprof.language.document import Block, Document
+    from archprof.language.expression import Expression
+    from archprof.language.limits import Limits
+
 ATTRIBUTES = ("channels", "features", "height", "width", "shape")
+_SWITCHES = {"no": "false", "off": "false", "yes": "true", "on": "true", "none": "null", "nil": "null"}
 OPERATORS = {"+": "Add", "-": "Subtract", "*": "Multiply", "/": "Divide"}
 
 
 class Names(Evaluator):
-    """Evaluates expressions in `scope`; `problems` collects mistakes, `chain` says which blocks they are in."""
+    """Evaluates expressions in `scope`; `found` collects mistakes, `chain` says which blocks they are in."""
 
     def __init__(self, document: Document, limits: Limits) -> None:
         super().__init__(limits)
         self.document = document
-        self.problems: list[Problem] = []
+        self.found: dict[tuple[str, Span], Problem] = {}
         self.chain: list[tuple[str, int]] = []
         self.params = Scope(None, Path(None, None))
+        self.root = Scope(self.params, self.params.path)
         self.scope = self.params
         self.slots = Slots(self.params.path)
 
@@ -54,21 +72,19 @@ class Names(Evaluator):
         """Collect a problem, unless the same place has shown the same already."""
         if self.chain:
             inside = " in ".join(f"{name} (line {line})" for name, line in reversed(self.chain[-4:]))
-            problem = Problem(problem.code, problem.span, problem.what, problem.label, (*problem.notes, f"in: {inside}"))
-        if all((p.code, p.span) != (problem.code, problem.span) for p in self.problems):
-            self.problems.append(problem)
+            problem = Problem(
+                problem.code, problem.span, problem.what, problem.label, (*problem.notes, f"in: {inside}")
+            )
+        self.found.setdefault((problem.code, problem.span), problem)
+        if len(self.found) >= self.limits.problems:
+            what = f"more than {self.limits.problems} mistakes: the rest is not shown"
+            raise Exhausted(Problem("E502", problem.span, what))
 
     def lookup(self, at: Expression, name: str) -> Any:
         """Return a name's value, noting the use of a tensor."""
         found = self.scope.find(name)
         if found is MISSING:
-            close = nearest(name, self.scope.names())
-            label = f"did you mean {close!r}?" if close else ""
-            if name in {"no", "off"}:
-                label = "write 'false'"
-            if name in {"yes", "on"}:
-                label = "write 'true'"
-            raise mistake(at, "E202", f"there is nothing called {name!r} here", label)
+            raise mistake(at, "E202", f"there is nothing called {name!r} here", self.guess(name))
         if isinstance(found, Binding):
             found.use(at, explicit=True)
             found = found.value
@@ -76,11 +92,33 @@ class Names(Evaluator):
             raise Skipped
         return found
 
+    def guess(self, name: str) -> str:
+        """Return what somebody may have meant by an unknown name."""
+        if name in _SWITCHES:
+            return f"write '{_SWITCHES[name]}'"
+        names = [known for known in self.scope.names() if known[:1].islower()]
+        if name == "in" and not self.chain:
+            return f"the network has several inputs: {', '.join(key.name for key in self.document.inputs)}"
+        capital = nearest(name, [*LAYERS, *self.document.blocks])
+        if capital is not None and capital.casefold() == name:
+            return f"did you mean the layer {capital!r}?"
+        close = nearest(name, names)
+        meant = self.scope.find(close) if close else None
+        if isinstance(meant, Binding):
+            meant.forgiven = True
+        if close is None and self.chain:
+            return "a block sees its own steps and settings, and the network's params"
+        return f"did you mean {close!r}?" if close else ""
+
     def use_previous(self, at: Any, scope: Scope | None = None) -> Any:
         """Return the value a step without a source takes."""
         previous = (scope or self.scope).previous
         if previous is None:
-            raise Mistake(at.problem("E202", "this step needs a source", "there is no value before it: begin with 'name ->'"))
+            for binding in (scope or self.scope).bindings.values():
+                binding.forgiven = True
+            raise Mistake(
+                at.problem("E202", "this step needs a source", "there is no value before it: begin with 'name ->'")
+            )
         previous.use(at, explicit=False)
         if isinstance(previous.value, Poison):
             raise Skipped
@@ -106,7 +144,10 @@ class Names(Evaluator):
         if not isinstance(value, Flow) or at.value not in ATTRIBUTES:
             known = value.names if isinstance(value, Bundle) else ATTRIBUTES
             close = nearest(at.value, known)
+            has = f"it has {', '.join(known)}" if known else "it has no named outputs"
             label = f"did you mean {close!r}?" if close else f"a tensor has {', '.join(ATTRIBUTES)}"
+            if not isinstance(value, Flow) and not close:
+                label = has if isinstance(value, Bundle) else ""
             raise mistake(at, "E206", f"{kind_of(value)} has no {at.value!r}", label)
         shape = value.tensor.shape[1:]
         axis = {"channels": 0, "features": -1, "height": -2, "width": -1}.get(at.value)
@@ -127,6 +168,9 @@ class Names(Evaluator):
                 flows.append(value)
             else:
                 raise mistake(part, "E205", f"tensors are fed side by side, not {kind_of(value)}")
+            if len(flows) > self.limits.list_items:
+                raise mistake(part, "E502", f"at most {self.limits.list_items:,} tensors can be fed side by side")
+        self.charge(at, len(flows))
         return Bundle(tuple(flows))
 
     def on_pipe(self, at: Expression) -> Any:
@@ -139,24 +183,44 @@ class Names(Evaluator):
         for part in at.parts[1:]:
             stage = self.evaluate(part)
             if not isinstance(stage, Chain):
-                raise mistake(part, "E205", f"'->' feeds layers, not {kind_of(stage)}", "a capital letter begins a layer")
-            value = value + stage if isinstance(value, Chain) else self.run_chain(stage, value, part)
+                raise mistake(
+                    part, "E205", f"'->' feeds layers, not {kind_of(stage)}", "a capital letter begins a layer"
+                )
+            value = self.longer(value, stage, part) if isinstance(value, Chain) else self.run_chain(stage, value, part)
         return value
+
+    def longer(self, first: Chain, second: Chain, at: Expression) -> Chain:
+        """Return two chains in a row, which together may not be longer than the program."""
+        stages = len(first.stages) + len(second.stages)
+        self.charge(at, stages)
+        if stages > self.limits.calls:
+            raise mistake(at, "E502", f"more than {self.limits.calls:,} layers in a row")
+        return first + second
 
     def combine(self, at: Expression, left: Any, right: Any) -> Any:
         """Return arithmetic on tensors as calls, and `layer * n` as copies in a row; leave the rest to plain arithmetic."""
         if isinstance(left, Chain) and at.value == "*" and isinstance(right, int) and not isinstance(right, bool):
             if right < 0 or right * max(1, len(left.stages)) > self.limits.calls:
-                raise mistake(at, "E502" if right > 0 else "E209", f"a layer can be repeated 0 to {self.limits.calls:,} times")
+                raise mistake(
+                    at, "E502" if right > 0 else "E209", f"a layer can be repeated 0 to {self.limits.calls:,} times"
+                )
+            self.charge(at, right * len(left.stages))
             return Chain(left.stages * right, numbered=True)
-        left, right = (self.flowing(p, v) if isinstance(v, Chain) else v for p, v in zip(at.parts, (left, right), strict=True))
+        if at.value == "*" and isinstance(right, Chain) and isinstance(left, int):
+            raise mistake(
+                at, "E209", f"cannot write {kind_of(left)} * {kind_of(right)}", "write the layer first: Layer * n"
+            )
+        left, right = (
+            self.flowing(p, v) if isinstance(v, Chain) else v for p, v in zip(at.parts, (left, right), strict=True)
+        )
         tensors = [v for v in (left, right) if isinstance(v, (Flow, Bundle))]
         if not tensors:
             return super().combine(at, left, right)
-        if any(isinstance(v, Bundle) for v in tensors) or at.value not in OPERATORS:
+        flows = [v for v in tensors if isinstance(v, Flow)]
+        if len(flows) < len(tensors) or at.value not in OPERATORS:
             raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}")
-        if len(tensors) == 2:  # noqa: PLR2004 - both are
-            return self.apply_layer(LAYERS[OPERATORS[at.value]], {}, tensors, at)
+        if len(flows) == 2:
+            return self.apply_layer(LAYERS[OPERATORS[at.value]], {}, flows, at)
         number = right if isinstance(left, Flow) else left
         if not is_number(number) or not (isinstance(left, Flow) or at.value in "+*"):
             raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}")
@@ -166,7 +230,7 @@ class Names(Evaluator):
             if not number:
                 raise mistake(at, "E209", "division by zero")
             value = 1 / number
-        return self.apply_layer(LAYERS[name], {setting: value}, tensors, at)
+        return self.apply_layer(LAYERS[name], {setting: value}, flows, at)
 
     def on_layer(self, at: Expression) -> Any:
         """Return a layer or block with its settings, waiting for its input."""
@@ -175,7 +239,7 @@ class Names(Evaluator):
         arguments = []
         for part in at.parts:
             if part.kind == "setting" and part.value == "tie":
-                tie = _dotted(part.parts[0])
+                tie = self.dotted(part.parts[0])
                 continue
             inner = part.parts[0] if part.kind == "setting" else part
             arguments.append(Argument(part.value if part.kind == "setting" else None, self.evaluate(inner), part))
@@ -207,14 +271,31 @@ class Names(Evaluator):
         if at.value != "share":
             return super().on_function(at)
         if len(at.parts) != 1:
-            raise mistake(at, "E208", "share takes the name of a step")
-        path = _dotted(at.parts[0])
-        record: Any = self.scope.record(path.split(".")) if path else None
+            raise mistake(at, "E208", "share takes the name of a step", "write share(step)")
+        path = self.dotted(at.parts[0])
+        record: Any = self.scope.record(path.split(".")) or self.root.record(path.split("."))
+        if record is None and self.is_spoilt(path.partition(".")[0]):
+            raise Skipped
         if not isinstance(record, Slots):
             label = "make it a block, and share a step that uses it" if isinstance(record, Scope) else ""
             raise mistake(at.parts[0], "E202", f"there is no earlier step {path!r} to share", label)
         stages = tuple(Stage(s.stage.kind, s.stage.arguments, at, s.stage.tie, s.path) for s in record.slots if s.stage)
         return Chain(stages)
+
+    def is_spoilt(self, name: str) -> bool:
+        """Tell whether a name stands for a step with a mistake."""
+        found = self.scope.find(name)
+        return isinstance(found.value if isinstance(found, Binding) else found, Poison)
+
+    def dotted(self, at: Expression) -> str:
+        """Return `model.layers[0].fc` as the path `model.layers.0.fc`, without looking the names up."""
+        if at.kind == "attribute":
+            return f"{self.dotted(at.parts[0])}.{at.value}"
+        if at.kind == "index":
+            return ".".join([self.dotted(at.parts[0]), *(str(self.whole(part)) for part in at.parts[1:])])
+        if at.kind != "name":
+            raise mistake(at, "E202", "the name of a step was expected here", "such as encoder.embed")
+        return self.spelled(at)
 
 
 class _Within:
@@ -228,10 +309,3 @@ class _Within:
 
     def __exit__(self, *_: object) -> None:
         self.names.scope = self.outer
-
-
-def _dotted(at: Expression) -> str:
-    """Return `model.embed_tokens` as text, without evaluating it."""
-    if at.kind == "attribute":
-        return f"{_dotted(at.parts[0])}.{at.value}"
-    return at.value if at.kind == "name" and isinstance(at.value, str) else ""

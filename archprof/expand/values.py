@@ -1,12 +1,16 @@
-"""What the names in a spec stand for while it is expanded: tensors, layers waiting for input, and the scopes they live in."""
+"""What the names in a spec stand for while it is expanded: tensors, layers that wait for input, and their scopes.
+
+They hold what is known; `archprof.expand.steps` and `archprof.expand.work` find it out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from archprof.language.document import Block
     from archprof.language.expression import Expression
     from archprof.language.source import Node
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
     from archprof.records import Tensor
 
 
-class Skipped(Exception):  # noqa: N818 - a jump past what an earlier mistake has spoilt
+class Skipped(Exception):
     """A value is missing because of a mistake that is reported already."""
 
 
@@ -164,20 +168,27 @@ class Slots:
 
 @dataclass(slots=True, eq=False)
 class Binding:
-    """A named tensor, and where it is used; `explicit` uses name it."""
+    """A named tensor, and where it is used; `explicit` uses name it.
+
+    It is `forgiven` where a step with a mistake may have meant to use it.
+    """
 
     name: str
     value: Any
     at: Node
     uses: list[tuple[Any, bool]] = field(default_factory=list)
+    forgiven: bool = False
 
-    def use(self, at: Any, *, explicit: bool) -> None:  # noqa: ANN401 - a node or an expression
+    def use(self, at: Any, *, explicit: bool) -> None:
         """Note a use."""
         self.uses.append((at, explicit))
 
 
 class Scope:
-    """The names of one mapping of steps; it sees those of the mappings around it, up to its block."""
+    """The names of one mapping of steps; it sees those of the mappings around it, up to its block.
+
+    `spoilt` has the beginnings of names that a loop with a mistake would have defined, `loops` counts those around us.
+    """
 
     def __init__(self, parent: Scope | None, path: Path, variables: Mapping[str, Any] | None = None) -> None:
         """Begin empty, below `parent`, with plain values in `variables`."""
@@ -186,13 +197,15 @@ class Scope:
         self.variables: dict[str, Any] = dict(variables or {})
         self.records: dict[str, Slots | Scope] = {}
         self.previous: Binding | None = parent.previous if parent else None
+        self.spoilt: list[str] = []
+        self.loops = 0
 
     def bind(self, binding: Binding) -> Binding:
         """Define a name."""
         self.bindings[binding.name] = binding
         return binding
 
-    def find(self, name: str) -> Any:  # noqa: ANN401 - a Binding, a plain value or a Chain
+    def find(self, name: str) -> Any:
         """Return the Binding or value of a name, or MISSING."""
         scope: Scope | None = self
         while scope is not None:
@@ -200,6 +213,8 @@ class Scope:
                 return scope.bindings[name]
             if name in scope.variables:
                 return scope.variables[name]
+            if any(name.startswith(prefix) for prefix in scope.spoilt):
+                return Poison()
             scope = scope.parent
         return MISSING
 

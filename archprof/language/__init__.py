@@ -3,6 +3,7 @@
 `read` gives a Document; `archprof.expand` gives it meaning.
 """
 
-from archprof.language.document import Document, read
+from archprof.language.document import Document
+from archprof.language.extends import read
 
 __all__ = ["Document", "read"]

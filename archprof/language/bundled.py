@@ -29,7 +29,9 @@ def folder() -> Path:
     for candidate in (package / "specs", package.parent / "specs"):
         if candidate.is_dir():
             return candidate
-    raise ArchprofError(f"the bundled specs are missing: neither {package / 'specs'} nor {package.parent / 'specs'} exists")
+    raise ArchprofError(
+        f"the bundled specs are missing: neither {package / 'specs'} nor {package.parent / 'specs'} exists"
+    )
 
 
 @functools.cache

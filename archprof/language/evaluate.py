@@ -1,4 +1,4 @@
-"""The arithmetic of specs: numbers, texts and lists, bounded in size and time, without attributes, imports or recursion.
+"""The arithmetic of specs: numbers, texts and lists, bounded in size and time, without attributes or imports.
 
 What tensors and layers mean is added in `archprof.expand`; here they are values that arithmetic does not know.
 """
@@ -8,16 +8,28 @@ from __future__ import annotations
 import math
 import operator
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archprof.errors import Problem, nearest
 from archprof.language.expression import Expression
-from archprof.language.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from archprof.language.limits import Limits
 
 
-class Mistake(Exception):  # noqa: N818 - a Problem on its way to the step it spoils
+class Mistake(Exception):
     """A problem found while evaluating; whoever walks the steps collects it and goes on."""
+
+    def __init__(self, problem: Problem) -> None:
+        """Hold the problem."""
+        super().__init__(problem.what)
+        self.problem = problem
+
+
+class Exhausted(Exception):
+    """A limit on the whole spec (calls, steps, seconds) is reached, so that going on makes no sense."""
 
     def __init__(self, problem: Problem) -> None:
         """Hold the problem."""
@@ -40,12 +52,27 @@ def divisible(value: float, by: int) -> int:
     return rounded + by if rounded < 0.9 * value else rounded
 
 
+def rounded(value: float, digits: int = 0) -> float:
+    """Return `value` rounded to 0 to 15 digits behind the point; to a whole number where none are asked for."""
+    if not isinstance(digits, int) or not 0 <= digits <= 15:
+        raise ValueError("digits are 0 to 15")
+    return round(value, digits) if digits else round(value)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": min, "max": max, "abs": abs, "round": round, "ceil": math.ceil, "floor": math.floor, "sqrt": math.sqrt,
+    "min": min, "max": max, "abs": abs, "round": rounded, "ceil": math.ceil, "floor": math.floor, "sqrt": math.sqrt,
     "log2": math.log2, "len": len, "sum": sum, "int": int, "float": float,
     "reversed": lambda values: list(reversed(values)), "divisible": divisible,
 }  # fmt: skip
 
+_FORMS = {
+    "min": "a, b", "max": "a, b", "abs": "x", "round": "x", "ceil": "x", "floor": "x", "sqrt": "x", "log2": "x",
+    "len": "list", "sum": "list", "int": "x", "float": "x", "reversed": "list", "divisible": "x, by",
+}  # fmt: skip
+_PATIENCE = 256
+"""Evaluation steps between two looks at the clock."""
+_LIST_DEPTH = 8
+"""How deep lists may hold lists: a table of rows needs 2."""
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
     "%": operator.mod, "**": operator.pow,
@@ -55,7 +82,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Tell whether `value` is an int or float, and no bool."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -70,8 +97,15 @@ def kind_of(value: object) -> str:
         return "true or false"
     if is_number(value):
         return "a number"
-    plain = {str: "a text", list: "a list", type(None): "null"}
+    plain: dict[type, str] = {str: "a text", list: "a list", type(None): "null"}
     return plain.get(type(value)) or getattr(value, "what", "a tensor")
+
+
+def advice(left: Any, right: Any) -> str:
+    """Return what to do about an operator between two values that it does not join."""
+    if isinstance(left, str) or isinstance(right, str):
+        return "texts cannot be computed with"
+    return ""
 
 
 class Evaluator:
@@ -80,10 +114,10 @@ class Evaluator:
     def __init__(self, limits: Limits) -> None:
         """Start counting steps and time against `limits`."""
         self.limits = limits
-        self._steps = 0
+        self._steps = self._uncounted = self._depth = 0
         self._deadline = time.monotonic() + limits.seconds
 
-    def lookup(self, at: Expression, name: str) -> Any:  # noqa: ANN401 - any value of the language
+    def lookup(self, at: Expression, name: str) -> Any:
         """Return the value of a name; raise Mistake where there is none."""
         raise NotImplementedError
 
@@ -91,14 +125,32 @@ class Evaluator:
         """Return the names that `lookup` knows, for guesses."""
         return ()
 
-    def evaluate(self, at: Expression) -> Any:  # noqa: ANN401 - any value of the language
+    def evaluate(self, at: Expression) -> Any:
         """Return the value of an expression; raise Mistake where it has none."""
-        self._steps += 1
+        self.charge(at, 1)
+        self._depth += 1
+        if self._depth > self.limits.evaluation_depth:
+            self._depth = 0
+            raise Exhausted(at.problem("E502", "blocks and expressions are nested too deeply", "split them into steps"))
+        try:
+            return getattr(self, f"on_{at.kind}")(at)
+        finally:
+            self._depth -= 1
+
+    def charge(self, at: Any, steps: int) -> None:
+        """Count work; raise Exhausted once the spec has cost too much or taken too long."""
+        self._steps += steps
         if self._steps > self.limits.evaluation_steps:
-            raise mistake(at, "E502", f"more than {self.limits.evaluation_steps:,} evaluation steps")
-        if self._steps % 256 == 0 and time.monotonic() > self._deadline:
-            raise mistake(at, "E502", f"expanding the spec takes more than {self.limits.seconds:g} seconds")
-        return getattr(self, f"on_{at.kind}")(at)
+            raise Exhausted(at.problem("E502", f"more than {self.limits.evaluation_steps:,} evaluation steps"))
+        self._uncounted += steps
+        if self._uncounted >= _PATIENCE:
+            self.hurry(at)
+
+    def hurry(self, at: Any) -> None:
+        """Raise Exhausted once the time is up."""
+        self._uncounted = 0
+        if time.monotonic() > self._deadline:
+            raise Exhausted(at.problem("E502", f"expanding the spec takes more than {self.limits.seconds:g} seconds"))
 
     def on_number(self, at: Expression) -> Any:
         return self.bounded(at, at.value)
@@ -167,7 +219,7 @@ class Evaluator:
         first, last = (self.whole(part) for part in at.parts)
         if last - first >= self.limits.list_items:
             raise mistake(at, "E502", f"a list may have {self.limits.list_items:,} items")
-        return list(range(first, last + 1))
+        return self.bounded(at, list(range(first, last + 1)))
 
     def whole(self, at: Expression) -> int:
         """Return an expression's value as a whole number."""
@@ -188,11 +240,11 @@ class Evaluator:
 
     def combine(self, at: Expression, left: Any, right: Any) -> Any:
         """Return `left` and `right` joined by the operator of `at`; the plain cases."""
-        numbers = is_number(left) and is_number(right)
-        lists = isinstance(left, list) and (isinstance(right, list) if at.value == "+" else isinstance(right, int))
+        numbers = [left, right] if is_number(left) and is_number(right) else []
+        lists = isinstance(left, list) and (isinstance(right, list) if at.value == "+" else type(right) is int)
         if not numbers and not (lists and at.value in "+*"):
-            raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}")
-        if at.value == "**" and (abs(right) > self.limits.exponent or abs(left) > self.limits.integer):
+            raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}", advice(left, right))
+        if at.value == "**" and (abs(numbers[1]) > self.limits.exponent or abs(numbers[0]) > self.limits.integer):
             raise mistake(at, "E502", f"an exponent may be {self.limits.exponent} at most")
         if lists and at.value == "*" and len(left) * max(0, right) > self.limits.list_items:
             raise mistake(at, "E502", f"a list may have {self.limits.list_items:,} items")
@@ -211,10 +263,22 @@ class Evaluator:
         if isinstance(value, int) and abs(value) > self.limits.integer:
             raise mistake(at, "E502", "the number is too large (the limit is 2**63 - 1)")
         if isinstance(value, list):
-            if len(value) > self.limits.list_items:
-                raise mistake(at, "E502", f"a list may have {self.limits.list_items:,} items")
-            self._steps += len(value)
+            self.charge(at, self.extent(at, value))
         return value
+
+    def extent(self, at: Expression, value: list[Any], depth: int = 1) -> int:
+        """Return how many items a list holds, those of the lists in it included; raise Mistake where they are too many."""
+        if depth > _LIST_DEPTH:
+            raise mistake(at, "E502", f"lists may be nested {_LIST_DEPTH} deep")
+        items = len(value)
+        for item in value:
+            if isinstance(item, list):
+                items += self.extent(at, item, depth + 1)
+            if items > self.limits.list_items:
+                break
+        if items > self.limits.list_items:
+            raise mistake(at, "E502", f"a list may have {self.limits.list_items:,} items")
+        return items
 
     def on_function(self, at: Expression) -> Any:
         function = FUNCTIONS.get(at.value)
@@ -230,11 +294,15 @@ class Evaluator:
         if not all(is_number(v) or isinstance(v, list) for v in values):
             strange = next(v for v in values if not (is_number(v) or isinstance(v, list)))
             raise mistake(at, "E208", f"{at.value} takes numbers and lists, not {kind_of(strange)}")
-        self._steps += sum(len(v) for v in values if isinstance(v, list))
+        self.charge(at, sum(len(v) for v in values if isinstance(v, list)))
+        form = f"write {at.value}({_FORMS[at.value]})"
         try:
-            return self.bounded(at, function(*values))
-        except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
-            raise mistake(at, "E208", f"{at.value} cannot be computed: {error}") from None
+            value = function(*values)
+        except TypeError:
+            raise mistake(at, "E208", f"{at.value} cannot take this", form) from None
+        except (ValueError, ZeroDivisionError, OverflowError) as error:
+            raise mistake(at, "E208", f"{at.value} cannot be computed: {error}", form) from None
+        return self.bounded(at, value)
 
     def on_index(self, at: Expression) -> Any:
         value = self.evaluate(at.parts[0])

@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import lark
 
-from archprof.errors import nearest
+from archprof.language.explain import SyntaxProblem, explain
 from archprof.language.source import Node, Source
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Expression(Node):
 
 @dataclass(frozen=True, slots=True)
 class BlockKey:
-    """A block's heading: name, names of its inputs, and settings as (name, default or None)."""
+    """A block's heading: name, names of its inputs (none written: it has one, `in`), settings as (name, default or None)."""
 
     name: str
     inputs: tuple[str, ...]
@@ -79,15 +80,6 @@ class StepKey:
         return StepKey(self.kind, self.names, tuple(part.at(source, offset) for part in self.parts))
 
 
-class SyntaxProblem(Exception):  # noqa: N818 - it carries one, and expand makes an error of it
-    """A mistake inside an expression: code, offsets into its text, what is wrong, and the remedy."""
-
-    def __init__(self, code: str, start: int, end: int, what: str, label: str = "") -> None:
-        """Hold the parts; `start` and `end` are offsets into the expression's text."""
-        super().__init__(what)
-        self.code, self.start, self.end, self.what, self.label = code, start, end, what, label
-
-
 @functools.cache
 def parser() -> lark.Lark:
     """Return the LALR parser of the grammar file, made once."""
@@ -112,22 +104,33 @@ def parse_block_key(text: str, limits: Limits) -> BlockKey:
 
 
 @functools.lru_cache(maxsize=4096)
-def _parse(text: str, start: str, limits: Limits) -> Any:  # noqa: ANN401 - the type depends on `start`
+def _parse(text: str, start: str, limits: Limits) -> Any:
     if len(text) > limits.expression_characters:
         what = f"an expression may have {limits.expression_characters:,} characters, this one has {len(text):,}"
         raise SyntaxProblem("E105", 0, 40, what, "use a block, a table or a list of steps")
     try:
         tree = _Builder().transform(parser().parse(text, start=start))
     except lark.exceptions.UnexpectedInput as error:
-        raise _explain(error, text, start) from None
+        raise explain(error, text, start) from None
     except lark.exceptions.VisitError as error:
         if isinstance(error.orig_exc, SyntaxProblem):
             raise error.orig_exc from None
         raise
-    if isinstance(tree, Expression) and tree.depth > limits.expression_depth:
-        what = f"an expression may be {limits.expression_depth} levels deep, this one has {tree.depth}"
-        raise SyntaxProblem("E105", tree.start, tree.end, what, "split it into steps")
+    for part in _expressions(tree):
+        if part.depth > limits.expression_depth:
+            what = f"an expression may be {limits.expression_depth} levels deep, this one has {part.depth}"
+            raise SyntaxProblem("E105", part.start, part.end, what, "split it into steps")
     return tree
+
+
+def _expressions(tree: Expression | StepKey | BlockKey) -> tuple[Expression, ...]:
+    """Return the outermost expressions in what was parsed."""
+    match tree:
+        case StepKey():
+            return tree.parts
+        case BlockKey():
+            return tuple(default for _, default in tree.settings if default is not None)
+    return (tree,)
 
 
 _NOWHERE = Source("", "")
@@ -140,13 +143,15 @@ _KEYWORDS = {"IF", "ELSE", "OR", "AND", "NOT", "FOR", "IN"}
 class _Builder(lark.visitors.Transformer_NonRecursive):
     """Turns lark's trees into Expressions, bottom up and without recursion."""
 
-    def __default__(self, data: Any, children: list[Any], meta: Any) -> Any:  # noqa: ANN401 - lark's signature
+    def __default__(self, data: Any, children: list[Any], meta: Any) -> Any:
         kind = _RENAMED.get(str(data), str(data))
         start, end = getattr(meta, "start_pos", 0), getattr(meta, "end_pos", 0)
-        return _NODES.get(kind, _plain)(kind, [c for c in children if getattr(c, "type", "") not in _KEYWORDS], start, end)
+        return _NODES.get(kind, _plain)(
+            kind, [c for c in children if getattr(c, "type", "") not in _KEYWORDS], start, end
+        )
 
 
-def _node(kind: str, value: Any, parts: list[Expression], start: int, end: int) -> Expression:  # noqa: ANN401
+def _node(kind: str, value: Any, parts: list[Expression], start: int, end: int) -> Expression:
     depth = 1 + max((part.depth for part in parts), default=0)
     return Expression(_NOWHERE, start, end, kind, value, tuple(parts), depth)
 
@@ -160,13 +165,12 @@ def _plain(kind: str, children: list[Any], start: int, end: int) -> Expression:
 
 def _number(_: str, children: list[Any], start: int, end: int) -> Expression:
     text = str(children[0]).replace("_", "")
-    if text[-1] in _SUFFIXES or text[-1] == "%":
-        value: float = float(text[:-1]) * _SUFFIXES.get(text[-1], 0.01)
-        value = int(value) if text[-1] != "%" and value == int(value) else value
-        if text[-1] != "%" and text[:-1].isdigit():
-            value = int(text[:-1]) * _SUFFIXES[text[-1]]
-    else:
-        value = int(text) if text.isdigit() else float(text)
+    factor: Any = {**_SUFFIXES, "%": 0.01}.get(text[-1], 1)
+    digits = text if factor == 1 else text[:-1]
+    value = (int(digits) if digits.isdigit() else float(digits)) * factor
+    if isinstance(value, float) and text[-1] in _SUFFIXES and abs(value) < 1e18:
+        exact = Decimal(digits) * factor
+        value = int(exact) if exact == exact.to_integral_value() else value
     return _node("number", value, [], start, end)
 
 
@@ -226,9 +230,18 @@ def _param(_: str, children: list[Any], *_place: int) -> tuple[str, Expression |
     return str(children[0]), children[1] if len(children) > 1 else None
 
 
-def _block_key(_: str, children: list[Any], *_place: int) -> BlockKey:
+def _block_key(_: str, children: list[Any], *place: int) -> BlockKey:
     inputs = tuple(str(c) for c in children[1:] if isinstance(c, lark.Token))
     settings = tuple(c for c in children[1:] if isinstance(c, tuple))
+    seen: set[str] = set()
+    for name in (*inputs, *(name for name, _ in settings)):
+        if name in seen or name == "in":
+            what = (
+                f"{name!r} stands twice in the heading" if name in seen else "'in' is the name of a block's only input"
+            )
+            start, end = place
+            raise SyntaxProblem("E004" if name in seen else "E107", start, end, what, "rename one of them")
+        seen.add(name)
     return BlockKey(str(children[0]), inputs, settings)
 
 
@@ -242,58 +255,3 @@ _NODES = {
     "args": _listed, "items": _listed, "param": _param, "block_key": _block_key,
     "names_key": _names_key, "for_key": _for_key, "if_key": _if_key,
 }  # fmt: skip
-
-_EXPECTED = {
-    "expr": "an expression",
-    "step_key": "a name in lower case, 'for ... in ...' or 'if ...'",
-    "block_key": "a block such as Bottleneck(width, stride=1), with a capital letter",
-}
-
-
-def _explain(error: lark.exceptions.UnexpectedInput, text: str, start: str) -> SyntaxProblem:
-    """Return what a person would say about a text that the parser refused."""
-    at = error.pos_in_stream if error.pos_in_stream is not None and error.pos_in_stream >= 0 else len(text)
-    if isinstance(error, lark.exceptions.UnexpectedCharacters):
-        found = text[at]
-        if not found.isascii() or found in "@$`?;\\^&|~#":
-            return SyntaxProblem("E101", at, at + 1, f"the character {found!r} has no meaning here", _operator(found))
-        word = _word(text, at)
-        return SyntaxProblem(*_misplaced(word, at, text, start))
-    token = getattr(error, "token", None)
-    if token is None or token.type == "$END":
-        what = f"expected {_EXPECTED[start]}, found nothing" if not text.strip() else "the expression ends too early"
-        return SyntaxProblem("E102", max(0, len(text.rstrip()) - 1), len(text), what, _unclosed(text))
-    return SyntaxProblem(*_misplaced(str(token), token.start_pos, text, start))
-
-
-def _misplaced(word: str, at: int, text: str, start: str) -> tuple[str, int, int, str, str]:
-    end = at + len(word)
-    if start == "block_key" and word[:1].islower():
-        return "E103", at, end, f"the block {word!r} must begin with a capital letter", f"write {word[:1].upper()}{word[1:]}"
-    if start == "step_key" and word[:1].isupper():
-        return "E103", at, end, f"the step {word!r} must be written in lower case", f"write {word.lower()}"
-    before = text[:at].rstrip()
-    if start == "expr" and before and (before[-1].isalnum() or before[-1] in ")]_") and (word[:1].isalnum() or word[:1] == "("):
-        return "E102", at, end, f"expected an operator, found {word!r}", "write '->' between layers"
-    close = nearest(word, ["if", "else", "and", "or", "not", "for"]) if word.isalpha() else None
-    label = f"did you mean {close!r}?" if close else _unclosed(text[:at])
-    return "E102", at, end, f"expected {_EXPECTED[start]}, found {word!r}", label
-
-
-def _word(text: str, at: int) -> str:
-    end = at + 1
-    while end < len(text) and (text[end].isalnum() or text[end] == "_") and (text[at].isalnum() or text[at] == "_"):
-        end += 1
-    return text[at:end]
-
-
-def _operator(character: str) -> str:
-    return {"^": "write ** for a power", "&": "write 'and'", "|": "write 'or'", "→": "write ->", "×": "write *",
-            "–": "write -", "−": "write -", "“": 'write "', "”": 'write "'}.get(character, "remove it")  # fmt: skip
-
-
-def _unclosed(text: str) -> str:
-    for opening, closing in ("()", "[]", "{}"):
-        if text.count(opening) > text.count(closing):
-            return f"{opening!r} is not closed (in a YAML list or mapping in one line, a comma ends the value: use lines)"
-    return ""

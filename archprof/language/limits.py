@@ -20,7 +20,9 @@ class Limits:
     calls: int = 20_000
     evaluation_steps: int = 1_000_000
     nested_blocks: int = 32
+    evaluation_depth: int = 128
     extends: int = 8
+    problems: int = 100
     seconds: float = 10.0
 
 

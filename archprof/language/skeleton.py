@@ -30,20 +30,28 @@ class Skeleton(BaseModel):
     source: Annotated[str, Field(description="the publication it comes from")] = ""
     inputs: Annotated[dict[str, str], Field(description="name: dtype[sizes], the batch left out")] = {}
     params: Annotated[dict[str, Plain], Field(description="numbers, lists and blocks that variants choose")] = {}
-    variants: Annotated[dict[str, dict[str, Plain]], Field(description="name: {param: value}; like: another variant")] = {}
-    defaults: Annotated[dict[str, dict[str, Plain]], Field(description="settings of a layer, unless it says otherwise")] = {}
+    variants: Annotated[
+        dict[str, dict[str, Plain]], Field(description="name: {param: value}; like: another variant")
+    ] = {}
+    defaults: Annotated[
+        dict[str, dict[str, Plain]], Field(description="settings of a layer, unless it says otherwise")
+    ] = {}
     tables: Annotated[dict[str, Plain], Field(description="rows of numbers, or a picture of X and .")] = {}
     blocks: Annotated[dict[str, Body], Field(description="Name(setting, other=1): its steps")] = {}
     steps: Annotated[Body, Field(description="the network: name: in -> Layer(...) -> Layer")] = ""
     outputs: Annotated[dict[str, Any], Field(description="name: step; the last step where left out")] = {}
     checks: Annotated[list[str] | dict[str, list[str]], Field(description="must hold; by variant, or for all")] = []
-    claims: Annotated[list[Figures] | dict[str, list[Figures]], Field(description="printed figures with their source")] = []
+    claims: Annotated[
+        list[Figures] | dict[str, list[Figures]], Field(description="printed figures with their source")
+    ] = []
     requires: Annotated[list[str], Field(description="plug-ins whose layers the spec uses")] = []
     extends: Annotated[str, Field(description="file.yaml or file.yaml:variant in the same folder")] = ""
-    edit: Annotated[list[dict[str, Any]], Field(description="{after|before: step, steps: {...}} on the extended spec")] = []
+    edit: Annotated[
+        list[dict[str, Any]], Field(description="{after|before: step, steps: {...}} on the extended spec")
+    ] = []
 
 
-def plain(node: Node) -> Any:  # noqa: ANN401 - nested lists and dicts of text
+def plain(node: Node) -> Any:
     """Return the node as nested dicts, lists and strings."""
     match node:
         case Table():
@@ -74,7 +82,7 @@ def check_skeleton(root: Table) -> list[Problem]:
     return problems
 
 
-def _problem(at: Node, found: Any, key: Scalar | None) -> Problem:  # noqa: ANN401 - pydantic's ErrorDetails
+def _problem(at: Node, found: Any, key: Scalar | None) -> Problem:
     where = found["loc"][0]
     kind = found["type"]
     if kind == "extra_forbidden":
@@ -100,7 +108,7 @@ def _problem(at: Node, found: Any, key: Scalar | None) -> Problem:  # noqa: ANN4
 def _form(node: Node) -> str:
     if isinstance(node, Scalar) and not node.text:
         return "nothing"
-    return {Table: "a mapping", Items: "a list", Scalar: "text"}[type(node)]
+    return "a mapping" if isinstance(node, Table) else "a list" if isinstance(node, Items) else "text"
 
 
 def _locate(root: Table, place: tuple[str | int, ...]) -> tuple[Node, Scalar | None]:

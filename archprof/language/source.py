@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +28,11 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from archprof.errors import Problem, Span, SpecError, UserError
+from archprof.language.explain import TORN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from archprof.language.limits import Limits
 
 
@@ -147,14 +149,27 @@ def compose(source: Source, limits: Limits) -> tuple[Node | None, list[Problem]]
         mark = error.problem_mark or error.context_mark
         at = mark.index if mark else 0
         what = f"not YAML: {error.problem or error.context}"
-        hint = "quote it, or indent with spaces only" if "\t" in source.text else ""
+        hint = _remedy(str(error.problem or ""), source.text[: at + 1])
         raise SpecError([*problems, source.problem("E000", at, at + 1, what, hint)]) from None
     except ReaderError as error:
         at = min(error.position, len(source.text))
-        what = f"the character U+{ord(str(error.character)[:1] or chr(0)):04X} is not allowed in YAML"
+        number = error.character if isinstance(error.character, int) else ord(error.character[:1] or chr(0))
+        what = f"the character U+{number:04X} is not allowed in YAML"
         raise SpecError([*problems, source.problem("E000", at, at + 1, what)]) from None
 
 
+def _remedy(problem: str, before: str) -> str:
+    """Return what to do about text that is not YAML; `before` ends at the culprit."""
+    line = before.rpartition("\n")[2]
+    if "\\t" in problem or "\t" in line:
+        return "indent with spaces only"
+    if "mapping values are not allowed" in problem:
+        return "quote text that holds ': ', and begin every step on its own line"
+    if before[-1:] in {"[", "{"} and "expected ',' or" in problem:
+        return f"{before[-1]!r} cannot stand inside a value of a one-line list or mapping: use lines"
+    if "could not find expected ':'" in problem:
+        return "a space belongs after the colon of every key"
+    return ""
 
 
 def _tree(source: Source, limits: Limits, problems: list[Problem]) -> Node | None:
@@ -189,6 +204,8 @@ def _tree(source: Source, limits: Limits, problems: list[Problem]) -> Node | Non
             case MappingEndEvent() | SequenceEndEvent():
                 opening, children = stack.pop()
                 at = opening.start_mark.index
+                if opening.flow_style:
+                    children = _mended(children, problems)
                 if isinstance(event, SequenceEndEvent):
                     done = Items(source, at, end, tuple(children))
                 else:
@@ -198,7 +215,7 @@ def _tree(source: Source, limits: Limits, problems: list[Problem]) -> Node | Non
     return root[0] if root else None
 
 
-def _refuse(event: Any, source: Source, problems: list[Problem]) -> None:  # noqa: ANN401 - ruamel's events are untyped
+def _refuse(event: Any, source: Source, problems: list[Problem]) -> None:
     start = event.start_mark.index
     if event.anchor is not None:
         what = f"anchors are not part of the spec language (&{event.anchor})"
@@ -209,17 +226,43 @@ def _refuse(event: Any, source: Source, problems: list[Problem]) -> None:  # noq
         problems.append(source.problem("E003", start, start + 1, what, "remove the tag"))
 
 
+def _mended(children: list[Node], problems: list[Problem]) -> list[Node]:
+    """Return the children of a one-line collection with values that a comma has torn put together, each one reported."""
+    whole: list[Node] = []
+    torn: Scalar | None = None
+    for child in children:
+        if torn is not None:
+            if not isinstance(child, Scalar):
+                return whole
+            if not child.raw:
+                continue
+            end = max(child.end, torn.end)
+            torn = Scalar(child.source, torn.start, end, child.source.text[torn.start : end])
+            whole[-1] = torn
+        elif isinstance(child, Scalar) and child.is_plain and child.text.count("(") > child.text.count(")"):
+            torn = child
+            whole.append(child)
+            problems.append(child.problem("E102", f"{child.text!r} is cut off: {TORN}", "write it over several lines"))
+        else:
+            whole.append(child)
+        if torn is not None and torn.text.count("(") <= torn.text.count(")"):
+            torn = None
+    return whole
+
+
 def _entries(children: list[Node], problems: list[Problem]) -> tuple[tuple[Scalar, Node], ...]:
     entries: list[tuple[Scalar, Node]] = []
     seen: dict[str, Scalar] = {}
-    for key, value in zip(children[::2], children[1::2], strict=True):
+    for key, value in zip(children[::2], children[1::2], strict=False):
         if not isinstance(key, Scalar):
             problems.append(key.problem("E005", "a key is a name, not a list or mapping", "did you mean a '-' item?"))
             continue
         if key.text in seen:
             line = seen[key.text].span.line
             what = f"{key.text!r} is defined twice in one mapping (first in line {line})"
-            remedy = "rename one of them" if not key.text.startswith("if ") else "put both under one 'if', or use a list"
+            remedy = (
+                "rename one of them" if not key.text.startswith("if ") else "put both under one 'if', or use a list"
+            )
             problems.append(key.problem("E004", what, remedy))
             continue
         seen[key.text] = key

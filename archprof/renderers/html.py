@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
+from archprof.errors import DrawingError
 from archprof.renderers import View, renderer
 from archprof.renderers.rows import cell, columns_of, rows_of, value
 from archprof.renderers.terminal import DEFAULT, gaps_line, heading, percent
@@ -25,6 +27,19 @@ TEMPLATE = """\
 {%- endfor %}
 </tbody></table>
 """
+
+
+@renderer("notebook", ".html")
+def notebook(profile: Profile, view: View) -> str:
+    """Static HTML table with the diagram below it; the table alone where Graphviz is missing."""
+    from archprof.renderers.picture import picture, source
+
+    try:
+        drawn = picture(profile, source(profile), "svg", {}).decode()
+        drawing = drawn[drawn.index("<svg") :]
+    except DrawingError as error:
+        drawing = f"<p>{escape(str(error))}</p>"
+    return html(profile, view) + drawing
 
 
 @renderer("html", ".html")

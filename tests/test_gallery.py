@@ -1,0 +1,50 @@
+"""reports/ is what its generator writes, and what it says holds together."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPORTS = Path(__file__).resolve().parent.parent / "reports"
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", REPORTS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return generator().write(tmp_path_factory.mktemp("gallery"))
+
+
+def test_the_gallery_is_up_to_date(written: list[Path]) -> None:
+    # the bytes of an SVG belong to the Graphviz that drew it; what it was drawn from is compared
+    old = [p.name for p in written if p.suffix != ".svg" and p.read_bytes() != (REPORTS / p.name).read_bytes()]
+    assert old == [], "run 'poe gallery'"
+
+
+def test_every_picture_shows_the_nodes_of_its_source(written: list[Path]) -> None:
+    for path in written:
+        if path.suffix == ".svg":
+            kept, made = (re.findall(r'class="node [^"]*"', p.read_text("utf-8")) for p in (REPORTS / path.name, path))
+            assert sorted(kept) == sorted(made), path.name
+
+
+def test_nothing_is_left_over(written: list[Path]) -> None:
+    sources = {"generate.py", "lecture.md.jinja"}
+    assert {path.name for path in REPORTS.iterdir() if path.is_file()} - sources == {path.name for path in written}
+
+
+def test_every_link_of_the_page_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", (REPORTS / "README.md").read_text("utf-8"))
+    assert len(links) > 30
+    assert [link for link in links if not (REPORTS / link).exists()] == []
