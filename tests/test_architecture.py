@@ -24,12 +24,18 @@ def imported_by(program: str) -> set[str]:
     """Return which heavy libraries a program has imported when it ends."""
     program = f"import sys\n{program}\nprint('\\n', [name for name in {HEAVY} if name in sys.modules])"
     found = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return set(ast.literal_eval(found.stdout.splitlines()[-1].strip()))
 
 
-@pytest.mark.parametrize("words", ["--help", "--version", "list specs", "list ops", "list analyses", "list formats", "show --help"])
+@pytest.mark.parametrize(
+    "words", ["--help", "--version", "list specs", "list ops", "list analyses", "list formats", "show --help"]
+)
 def test_light_commands_import_nothing_heavy(words: str) -> None:
     program = f"from archprof.cli import main\nmain({words.split()}, standalone_mode=False)"
     assert imported_by(program) == set()
@@ -88,7 +94,9 @@ def test_a_file_is_short_and_says_what_it_is_for(path: Path) -> None:
 def test_nothing_names_the_machine_it_was_written_on() -> None:
     own = Path(__file__)
     machine = re.compile(r"(?<![\w.])/(?:home|root|opt|work|Users|mnt)/\w")
-    files = [p for folder in ("archprof", "specs", "tests", "reports") for p in (ROOT / folder).rglob("*") if p.is_file()]
+    files = [
+        p for folder in ("archprof", "specs", "tests", "reports") for p in (ROOT / folder).rglob("*") if p.is_file()
+    ]
     for path in files:
         if path != own and path.suffix in {".py", ".yaml", ".md", ".txt", ".dot", ".json", ".toml", ".tsv", ".html"}:
             assert not machine.search(path.read_text("utf-8")), path

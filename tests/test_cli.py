@@ -131,7 +131,9 @@ def test_checks_pass_and_print_claims_beside_ours(cli) -> None:
 
 def test_a_check_that_fails_is_exit_code_1(cli, tmp_path) -> None:
     spec = tmp_path / "wrong.yaml"
-    spec.write_text("archprof: 1\nname: wrong\ninputs:\n  x: float32[4]\nsteps:\n  a: Linear(2)\nchecks:\n  - params == 11\n")
+    spec.write_text(
+        "archprof: 1\nname: wrong\ninputs:\n  x: float32[4]\nsteps:\n  a: Linear(2)\nchecks:\n  - params == 11\n"
+    )
     code, out, _ = cli("check", str(spec))
     assert code == 1
     assert "error[E601]: this check does not hold" in out
@@ -197,7 +199,10 @@ MISTAKES = [
     ("compare chain.yaml --format pdf", "there is no format for a comparison 'pdf'"),
     ("check nosuch", "there is no model 'nosuch'"),
     ("verify chain.yaml --against tv:resnet18", "cannot compare with 'tv:resnet18': write torchvision:NAME"),
-    ("verify chain.yaml --against torchvision:resnet19", "torchvision has no model 'resnet19'; did you mean 'resnet18'?"),
+    (
+        "verify chain.yaml --against torchvision:resnet19",
+        "torchvision has no model 'resnet19'; did you mean 'resnet18'?",
+    ),
     ("draw chain.yaml -o x.gif", "a picture's name ends in .svg, .pdf, .png, .dot, not '.gif'"),
     ("draw chain.yaml -o nosuch/x.svg", "there is no folder"),
     ("draw chain.yaml -o chain.yaml/", "cannot make the folder 'chain.yaml/': File exists"),
