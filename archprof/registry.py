@@ -111,5 +111,5 @@ def _module(entry: object) -> str:
 
 @functools.cache
 def _plugins() -> tuple[metadata.EntryPoint, ...]:
-    """Return the entry points of installed plug-ins; looking through all installed packages is slow, so it is done once."""
+    """Return the entry points of installed plug-ins; looking through all packages is slow, so it is done once."""
     return tuple(metadata.entry_points(group=ENTRY_POINTS))

@@ -55,7 +55,8 @@ def test_programs_get_whole_numbers_and_the_number_of_gaps(profiled, tmp_path) -
     file.write_text(compare([profiled("chain"), profiled("gap")], "tsv"))
     frame = pd.read_csv(file, sep="\t", index_col="model")
     assert frame.loc["chain"].to_dict() == {
-        "params": 1_562, "macs": 5_328, "flops": 10_954, "activation_bytes": 1_192, "param_bytes": 6_248, "ops": 4, "gaps": 0,
+        "params": 1_562, "macs": 5_328, "flops": 10_954, "activation_bytes": 1_192, "param_bytes": 6_248,
+        "ops": 4, "gaps": 0,
     }  # fmt: skip
     assert frame.loc["gap", "gaps"] == 1
     assert compare([profiled("chain")], "csv").startswith("model,params,")
@@ -77,8 +78,8 @@ def test_columns_can_be_chosen_and_are_checked(pair) -> None:
 
 
 def test_nothing_is_no_multiple_of_nothing(profiled) -> None:
-    for format in FORMATS:
-        assert compare([profiled("nothing"), profiled("chain")], format)
+    for name in FORMATS:
+        assert compare([profiled("nothing"), profiled("chain")], name)
     assert "1.562 k (-)" in compare([profiled("nothing"), profiled("chain")])
 
 

@@ -61,7 +61,8 @@ def plugin(tmp_path, monkeypatch: pytest.MonkeyPatch):
     return path
 
 
-def test_layer_rule_analysis_and_format_of_a_plug_in_work_together(plugin, folder, tmp_path) -> None:
+@pytest.mark.usefixtures("plugin")
+def test_layer_rule_analysis_and_format_of_a_plug_in_work_together(tmp_path) -> None:
     spec = tmp_path / "net.yaml"
     spec.write_text("archprof: 1\nname: net\ninputs:\n  x: float32[8]\nsteps:\n  a: Triple\n  b: Linear(2)\n")
     found = profile(spec)
@@ -101,7 +102,7 @@ def test_a_plug_in_that_fails_is_the_users_mistake(text: str, message: str, tmp_
 
 
 def test_a_plug_in_that_is_missing_or_no_python_file_is_named(tmp_path) -> None:
-    with pytest.raises(UserError, match="there is no plug-in file '.*none.py'"):
+    with pytest.raises(UserError, match=r"there is no plug-in file '.*none\.py'"):
         load_plugin(tmp_path / "none.py")
     with pytest.raises(UserError, match="there is no plug-in file"):
         load_plugin(tmp_path)

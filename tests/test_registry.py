@@ -35,16 +35,18 @@ def test_a_name_that_is_taken_is_refused() -> None:
 def test_an_unknown_name_names_the_nearest_or_all() -> None:
     shapes: Registry[int] = Registry("shape")
     shapes.register("Square", "line")(1)
-    with pytest.raises(UnknownName, match="^there is no shape 'squar'; did you mean 'Square'\\?$"):
+    with pytest.raises(UnknownName, match=r"^there is no shape 'squar'; did you mean 'Square'[?]$"):
         shapes["squar"]
-    with pytest.raises(UnknownName, match="^there is no shape 'xyz'; there are Square, line$"):
+    with pytest.raises(UnknownName, match=r"^there is no shape 'xyz'; there are Square, line$"):
         shapes["xyz"]
 
 
 def test_a_package_is_loaded_on_the_first_look(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "shapes_of_a_test"
     package.mkdir()
-    (package / "__init__.py").write_text("from archprof.registry import Registry\nSHAPES = Registry('shape', __name__)\n")
+    (package / "__init__.py").write_text(
+        "from archprof.registry import Registry\nSHAPES = Registry('shape', __name__)\n"
+    )
     (package / "round.py").write_text("from shapes_of_a_test import SHAPES\nSHAPES.register('circle')('o')\n")
     monkeypatch.syspath_prepend(tmp_path)
     import shapes_of_a_test
@@ -63,7 +65,7 @@ def test_a_newcomer_cannot_take_the_name_of_what_is_not_loaded_yet(tmp_path, mon
     monkeypatch.syspath_prepend(tmp_path)
     from forms_of_a_test import FORMS
 
-    with pytest.raises(ArchprofError, match="there already is a form 'circle', from forms_of_a_test.round:2"):
+    with pytest.raises(ArchprofError, match=r"there already is a form 'circle', from forms_of_a_test[.]round:2"):
         FORMS.register("circle")(test_entries_are_found_in_sorted_order)
 
 

@@ -57,7 +57,9 @@ def test_a_plain_number_reads_back_as_it_was(value: int) -> None:
     assert isinstance(units.parse(str(value)), int)
 
 
-@pytest.mark.parametrize(("text", "value"), [("2G", 2_000_000_000), (" 4.1 M ", 4_100_000), ("138k", 138_000), ("0.5", 0.5)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("2G", 2_000_000_000), (" 4.1 M ", 4_100_000), ("138k", 138_000), ("0.5", 0.5)]
+)
 def test_a_quantity_is_read(text: str, value: float) -> None:
     assert units.parse(text) == value
 
