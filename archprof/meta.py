@@ -60,7 +60,7 @@ _OPERATORS = frozenset({
 _DUNDER = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "radd": "add", "rmul": "mul"}
 
 
-def described(value: Any) -> Any:  # noqa: PLR0911 - one line a type
+def described(value: Any) -> Any:
     """Return an argument, torch-free and hashable: records for tensors, dtypes by name, lists as tuples."""
     if isinstance(value, torch.Tensor):
         return records.Tensor(tuple(value.shape), NAMES[value.dtype])

@@ -250,8 +250,7 @@ def expanded(graph: Graph, root: Group) -> list[tuple[object, ...]]:
                     moved = [moved_read(read, place, loops, begin, copy, len(first)) for read in reads]  # type: ignore[attr-defined]
                     written.append((kind, settings, moved))
         else:
-            for op in node.ops:
-                written.append(content(graph, op, index))
+            written.extend(content(graph, op, index) for op in node.ops)
 
     write(root)
     return written

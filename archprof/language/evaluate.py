@@ -174,8 +174,9 @@ class Evaluator:
                 if isinstance(number, bool) or not isinstance(number, int) or number < 0:
                     what = f"only whole numbers, 0 or more, can stand in a name, not {kind_of(number)}"
                     raise mistake(piece, "E106", what)
-                piece = str(number)
-            pieces.append(piece)
+                pieces.append(str(number))
+            else:
+                pieces.append(piece)
         return "".join(pieces)
 
     def on_list(self, at: Expression) -> Any:
