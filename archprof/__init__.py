@@ -32,7 +32,7 @@ __all__ = ["ArchprofError", "Facts", "Profile", "SpecError", "Tensor", "UserErro
            "contraction", "layer", "load", "profile", "renderer", "rule"]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
+def __getattr__(name: str) -> Any:
     """Import a public name when it is asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module 'archprof' has no attribute {name!r}")

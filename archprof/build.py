@@ -39,7 +39,7 @@ def build(spec: Spec, device: str | torch.device = "meta") -> fx.GraphModule:
 
     On "meta" no weight is allocated; on a real device the module is initialised as torch.nn does it, and loads weights,
     runs, trains, deep-copies and exports like any other. A network with several outputs returns a dict of them.
-    Raises UserError for an unknown device or one with too little memory, SpecError where a tied weight has another shape.
+    Raises UserError for an unknown device or one with too little memory, SpecError where tied weights differ in shape.
     """
     target = _device(device)
     if target.type != "meta":
@@ -51,7 +51,9 @@ def build(spec: Spec, device: str | torch.device = "meta") -> fx.GraphModule:
     with _construction(target), weights_of(spec.dtype):
         for call in spec.calls:
             before = len(graph.nodes)
-            made = _apply(root, graph, tracer, call, [values[i] for i in call.inputs], [tensors[i] for i in call.inputs])
+            made = _apply(
+                root, graph, tracer, call, [values[i] for i in call.inputs], [tensors[i] for i in call.inputs]
+            )
             values += made
             tensors += call.outputs
             origin = Origin(call.path, call.layer, call.span, call.chain)
@@ -118,7 +120,9 @@ def _newest(graph: fx.Graph, count: int) -> list[fx.Node]:
     return found
 
 
-def _apply(root: nn.Module, graph: fx.Graph, tracer: Any, call: Call, inputs: list[fx.Proxy], tensors: list[Tensor]) -> list[fx.Proxy]:  # noqa: ANN401
+def _apply(
+    root: nn.Module, graph: fx.Graph, tracer: Any, call: Call, inputs: list[fx.Proxy], tensors: list[Tensor]
+) -> list[fx.Proxy]:
     """Add one call to the graph and return a proxy for each of its outputs."""
     if _find(root, call.module) is not None and call.module:
         result: Any = fx.Proxy(graph.call_module(call.module, tuple(p.node for p in inputs)), tracer)
@@ -168,7 +172,9 @@ def _tie(root: nn.Module, call: Call) -> None:
     module, other = root.get_submodule(call.module), root.get_submodule(call.tie or "")
     mine, theirs = getattr(module, "weight", None), getattr(other, "weight", None)
     if not isinstance(mine, torch.Tensor) or not isinstance(theirs, torch.Tensor):
-        raise SpecError([Problem("E205", call.span, f"{call.module!r} and {call.tie!r} do not both have a weight to share")])
+        raise SpecError(
+            [Problem("E205", call.span, f"{call.module!r} and {call.tie!r} do not both have a weight to share")]
+        )
     if mine.shape != theirs.shape:
         what = f"{call.module!r} has a weight of {list(mine.shape)}, {call.tie!r} of {list(theirs.shape)}"
         raise SpecError([Problem("E301", call.span, what, "weights can only be shared where their shapes are equal")])

@@ -17,8 +17,8 @@ from archprof.sources.spec import find, load
 def check_models(models: Sequence[str], *, echo: Callable[[str], None], quiet: bool = False) -> bool:
     """Check specs by name or file (all bundled ones without a name), every variant of a file; return whether all hold.
 
-    Each network gives one line, and one more for every claim. Raises SpecError where a spec is wrong, after all have been
-    looked at.
+    Each network gives one line, and one more for every claim. Raises SpecError where a spec is wrong, after all have
+    been looked at.
     """
     mistakes: list[SpecError] = []
     passed = True

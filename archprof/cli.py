@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. No number is made here, and torch is imported by the commands that need it."""
+"""The command line: parses, calls, prints. No number is made here; torch is imported by the commands that need it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Pairs(click.ParamType):
         """Read sizes where `sizes`, else the text as it is."""
         self.sizes = sizes
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return (name, value)."""
         name, equals, text = value.partition("=")
         if not name or not equals or not text:
@@ -49,7 +49,7 @@ class Names(click.ParamType):
 
     name = "a,b"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ANN401, ARG002
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ARG002
         """Return the names."""
         return value if isinstance(value, tuple) else tuple(part.strip() for part in value.split(",") if part.strip())
 
@@ -59,9 +59,25 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec."),
         click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples at once."),
-        click.option("--input", "inputs", type=Pairs(sizes=True), multiple=True, help="Another input size, such as image=3x192x192."),
-        click.option("--dtype", type=click.Choice(["float64", "float32", "float16", "bfloat16"]), help="Type of the weights and float inputs."),
-        click.option("--plugin", "plugins", type=click.Path(path_type=Path), multiple=True, help="Python file with layers and rules; it is run."),
+        click.option(
+            "--input",
+            "inputs",
+            type=Pairs(sizes=True),
+            multiple=True,
+            help="Another input size, such as image=3x192x192.",
+        ),
+        click.option(
+            "--dtype",
+            type=click.Choice(["float64", "float32", "float16", "bfloat16"]),
+            help="Type of the weights and float inputs.",
+        ),
+        click.option(
+            "--plugin",
+            "plugins",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="Python file with layers and rules; it is run.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -83,14 +99,18 @@ def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 color_option = click.option(
-    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True, help="Colours in tables."
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colours in tables.",
 )
 
 
 class Commands(click.Group):
     """Turns archprof's exceptions into one line and an exit code; our own bugs keep their traceback."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+    def invoke(self, ctx: click.Context) -> Any:
         """Run the command; exit 2 for the user's mistakes, 1 where Graphviz failed."""
         try:
             return super().invoke(ctx)
@@ -116,7 +136,11 @@ class Commands(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# color: what has colours was asked for in colours, so click is to leave them alone where standard output is a pipe
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True}
+
+
+@click.group(cls=Commands, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="archprof")
 def main() -> None:
     """Static profiler for neural-network architectures: parameters, multiply-adds, diagrams.
@@ -165,7 +189,9 @@ def explain(model: str, path: str, **options: Any) -> None:
 @click.option("--raw", is_flag=True, help="Whole numbers, without prefixes.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, markdown or json; a pipe gets tsv.")
 @color_option
-def compare(models: Sequence[str], columns: tuple[str, ...], raw: bool, format_: str, color: str, **options: Any) -> None:
+def compare(
+    models: Sequence[str], columns: tuple[str, ...], raw: bool, format_: str, color: str, **options: Any
+) -> None:
     """Print models side by side, with ratios to the first."""
     from archprof.compare import compare as side_by_side
     from archprof.renderers import View
@@ -183,7 +209,14 @@ def compare(models: Sequence[str], columns: tuple[str, ...], raw: bool, format_:
 @click.option("--depth", type=click.IntRange(min=1), help="Levels of modules to open; by default where the cost is.")
 @click.option("--expand", multiple=True, metavar="GLOB", help="Open these modules.")
 @click.option("--collapse", multiple=True, metavar="GLOB", help="Keep these modules shut.")
-@click.option("--dir", "direction", type=click.Choice(["TB", "LR"]), default="TB", show_default=True, help="Direction of the flow.")
+@click.option(
+    "--dir",
+    "direction",
+    type=click.Choice(["TB", "LR"]),
+    default="TB",
+    show_default=True,
+    help="Direction of the flow.",
+)
 @click.option("--fold/--no-fold", default=True, help="Draw exact repeats once, as xN.")
 @click.option("--legend/--no-legend", default=True, help="Explain the colours.")
 def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None:
@@ -206,10 +239,16 @@ def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None
 
 @main.command()
 @click.argument("models", nargs=-1, metavar="[FILE|NAME]...")
-@click.option("--plugin", "plugins", type=click.Path(path_type=Path), multiple=True, help="Python file with layers and rules; it is run.")
+@click.option(
+    "--plugin",
+    "plugins",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Python file with layers and rules; it is run.",
+)
 @click.option("--quiet", is_flag=True, help="Only what is wrong.")
 def check(models: Sequence[str], plugins: Sequence[Path], quiet: bool) -> None:
-    """Check specs: every error at once, their checks, and printed figures beside ours. Without a name: all bundled ones."""
+    """Check specs: all errors at once, their checks, printed figures beside ours. Without a name: all bundled ones."""
     from archprof.checking import check_models
 
     load_plugins(plugins)
@@ -220,7 +259,9 @@ def check(models: Sequence[str], plugins: Sequence[Path], quiet: bool) -> None:
 @click.argument("model")
 @click.option("--against", required=True, metavar="torchvision:NAME", help="The other implementation.")
 @click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec.")
-@click.option("--tolerance", type=float, default=1e-5, show_default=True, help="Largest difference of outputs that passes.")
+@click.option(
+    "--tolerance", type=float, default=1e-5, show_default=True, help="Largest difference of outputs that passes."
+)
 def verify(model: str, against: str, settings: Sequence[tuple[str, str]], tolerance: float) -> None:
     """Compare a spec with another implementation: same state-dict keys, same outputs with random weights copied."""
     from archprof.sources.spec import load
@@ -337,12 +378,11 @@ def check_format(name: str) -> None:
 def run() -> None:
     """Run the command line; what the console script calls.
 
-    Importing torch makes a million objects that stay, and looking through them for cycles again and again is a quarter of
-    the time of a short command; so that is done rarely.
+    Importing torch makes a million objects that stay, and looking through them for cycles again and again is a quarter
+    of the time of a short command; so that is done rarely.
     """
     gc.set_threshold(200_000, 10, 10)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     main(prog_name="archprof")
-

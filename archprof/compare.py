@@ -1,4 +1,4 @@
-"""Networks side by side: one column a model, totals and their ratios to the first. It only arranges what profiles know."""
+"""Networks side by side: one column a model, totals and ratios to the first. It only arranges what profiles know."""
 
 from __future__ import annotations
 
@@ -59,14 +59,20 @@ def as_table(profiles: Sequence[Profile], view: View) -> str:
     names = measures(profiles, view)
     totals = {name: [both(profiles[0], p, name, raw=view.raw) for p in profiles] for name in names}
     totals["ops"] = [str(len(p.graph)) for p in profiles]
-    cells = {"": list(totals), **{f"{i} {p.model}": [texts[i] for texts in totals.values()] for i, p in enumerate(profiles)}}
+    cells = {
+        "": list(totals),
+        **{f"{i} {p.model}": [texts[i] for texts in totals.values()] for i, p in enumerate(profiles)},
+    }
     headings = ["", *(p.model for p in profiles)]
     below = [f"! {p.model}: {gaps_line(p)}" for p in profiles if p.gaps]
     below += [f"(x): as a multiple of {profiles[0].model}"] * (len(profiles) > 1)
-    if width_of({f"{i}": [head, *texts] for i, (head, texts) in enumerate(zip(headings, cells.values(), strict=True))}) > view.width:
+    if (
+        width_of({f"{i}": [head, *texts] for i, (head, texts) in enumerate(zip(headings, cells.values(), strict=True))})
+        > view.width
+    ):
         cells = {"model": headings[1:], **totals}
         dropped = []
-        while width_of(cells) > view.width and len(cells) > 2:  # noqa: PLR2004 - the model and one total
+        while width_of(cells) > view.width and len(cells) > 2:
             dropped.append(list(cells)[-1])
             del cells[dropped[-1]]
         headings = list(cells)
@@ -105,11 +111,14 @@ def as_delimited(separator: str) -> Callable[[Sequence[Profile], View], str]:
 
 def as_markdown(profiles: Sequence[Profile], view: View) -> str:
     """Return a Markdown table, one row a model."""
-    from tabulate import tabulate  # noqa: PLC0415 - other formats do without it
+    from tabulate import tabulate
 
     names = measures(profiles, view)
     rows = [[p.model, *(both(profiles[0], p, m, raw=view.raw) for m in names)] for p in profiles]
-    return tabulate(rows, ["model", *names], "pipe", disable_numparse=True, colalign=["left", *["right"] * len(names)]) + "\n"
+    return (
+        tabulate(rows, ["model", *names], "pipe", disable_numparse=True, colalign=["left", *["right"] * len(names)])
+        + "\n"
+    )
 
 
 def as_json(profiles: Sequence[Profile], view: View) -> str:  # noqa: ARG001 - documents are whole

@@ -73,16 +73,18 @@ class _Figures(Evaluator):
         self.spec, self.profile = spec, profile
         self.asked: dict[str, Any] = {}
 
-    def lookup(self, at: Expression, name: str) -> Any:  # noqa: ANN401 - a figure or a param
+    def lookup(self, at: Expression, name: str) -> Any:
         if name in self.spec.params:
             return self.spec.params[name]
         if name not in MEASURES:
             close = nearest(name, [*MEASURES, *self.spec.params])
-            label = f"did you mean {close!r}?" if close else f"a check knows {', '.join(MEASURES)}, out.shape, STEP.params"
+            label = (
+                f"did you mean {close!r}?" if close else f"a check knows {', '.join(MEASURES)}, out.shape, STEP.params"
+            )
             raise mistake(at, "E202", f"there is nothing called {name!r} here", label)
         return self.noted(name, self.profile.totals[MEASURES[name]])
 
-    def on_attribute(self, at: Expression) -> Any:  # noqa: ANN401 - a figure
+    def on_attribute(self, at: Expression) -> Any:
         path = self.path(at.parts[0])
         if at.value == "shape":
             return self.noted(f"{path}.shape", list(self.shape(at, path)))
@@ -121,6 +123,6 @@ class _Figures(Evaluator):
             name, number = graph.ops[self.ops(at, path)[-1]].name, 0
         return graph[name].outputs[number].shape[1:]
 
-    def noted(self, name: str, value: Any) -> Any:  # noqa: ANN401 - a figure
+    def noted(self, name: str, value: Any) -> Any:
         self.asked[name] = value
         return value

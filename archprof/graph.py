@@ -38,8 +38,9 @@ class Graph:
 
     `network` has one node an op (attribute `op`) in execution order, inputs first, and one edge a tensor read
     (attributes `output`, `position`, `shape`, `dtype`, `bytes`; key = (output, position)), so `x * x` keeps both.
-    `outputs` maps the network's output names to (op name, output number); `weights` are all of the model's, used or not;
-    `modules` has the class or block of each group of ops, by its path. `facts` holds what the rules say, by op name.
+    `outputs` maps the network's output names to (op name, output number); `weights` are all of the model's, used or
+    not; `modules` has the class or block of each group of ops, by its path. `facts` holds what the rules say, by op
+    name.
 
     >>> op = Op("relu", "relu", "relu", inputs=(Tensor((1, 8)),), outputs=(Tensor((1, 8)),))
     >>> graph = Graph.of([("x", Tensor((1, 8)))], [(op, [("x", 0)])], {"out": ("relu", 0)})
@@ -66,7 +67,7 @@ class Graph:
 
         An input whose producer is None came from nowhere the recorder could see; it gets no edge.
         """
-        import networkx  # noqa: PLC0415 - listings and help do without it
+        import networkx
 
         network = networkx.MultiDiGraph()
         for name, tensor in inputs:

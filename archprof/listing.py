@@ -37,7 +37,8 @@ def layers() -> tuple[list[str], Iterable[list[str]]]:
 
     entries = [(name, LAYERS[name]) for name in LAYERS]
     return ["layer", "inputs", "settings", "what it does"], (
-        [name, "any" if entry.inputs is None else str(len(entry.inputs)), entry.form, entry.about] for name, entry in entries
+        [name, "any" if entry.inputs is None else str(len(entry.inputs)), entry.form, entry.about]
+        for name, entry in entries
     )
 
 
@@ -56,7 +57,9 @@ def analyses() -> tuple[list[str], Iterable[list[str]]]:
     from archprof.analyses import ANALYSES
 
     return ["column", "unit", "total", "analysis", "meaning"], (
-        [column.name, column.unit, column.total, name, column.meaning] for name in ANALYSES for column in ANALYSES[name].columns
+        [column.name, column.unit, column.total, name, column.meaning]
+        for name in ANALYSES
+        for column in ANALYSES[name].columns
     )
 
 

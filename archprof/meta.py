@@ -60,8 +60,8 @@ _OPERATORS = frozenset({
 _DUNDER = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "radd": "add", "rmul": "mul"}
 
 
-def described(value: Any) -> Any:  # noqa: ANN401 - mirrors whatever a torch function takes
-    """Return an argument with records in place of tensors, dtypes by name, and lists as tuples: hashable and torch-free."""
+def described(value: Any) -> Any:
+    """Return an argument, torch-free and hashable: records for tensors, dtypes by name, lists as tuples."""
     if isinstance(value, torch.Tensor):
         return records.Tensor(tuple(value.shape), NAMES[value.dtype])
     if isinstance(value, (list, tuple)):
@@ -93,7 +93,7 @@ def weights_of(dtype: str) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def made(shapes: Shapes | None) -> Any:  # noqa: ANN401 - a tensor, or torch's tuple of them
+def made(shapes: Shapes | None) -> Any:
     """Return new meta tensors in the structure that a shape rule gives."""
     if isinstance(shapes, tuple):
         return tuple(map(made, shapes))
@@ -125,7 +125,7 @@ class MetaMode(TorchFunctionMode):
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:  # noqa: ANN401 - whatever func returns
+    ) -> Any:
         """Return what `func` would return, on shapes."""
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") == "__get__":
@@ -147,7 +147,9 @@ class MetaMode(TorchFunctionMode):
             result = args[0] if self.in_place(func, args, seen) else made(seen.result)
         return self.seen(func, args, kwargs, seen, result)
 
-    def learn(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any) -> tuple[Seen, Any]:
+    def learn(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any
+    ) -> tuple[Seen, Any]:
         """Return what is seen of a call that the memo does not know, and its result."""
         kind = kind_of(func)
         entry = RULES.get(kind)
@@ -177,20 +179,24 @@ class MetaMode(TorchFunctionMode):
             changes = name.endswith("_") or seen.arguments.get("inplace") is True
         return bool(args) and changes
 
-    def seen(self, func: Any, args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:
+    def seen(self, func: Any, args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002 - a recorder's
         """Return `result`; a recorder notes the call first."""
         return result
 
 
 class SkipInit(TorchFunctionMode):
-    """Leaves new weights as they are: on meta there is nothing to initialise, and building is twice as fast."""
+    """Leaves new weights as they are: on meta there is nothing to initialise, and building is twice as fast.
+
+    On a real device it is for weights that are overwritten anyway.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:  # noqa: ANN401 - whatever func returns
+    ) -> Any:
         """Return the tensor to be filled, and anything else as it is."""
         kwargs = kwargs or {}
-        if getattr(func, "__module__", None) == "torch.nn.init" or func in _FILLS:
+        # on a real device fills stay: torch's truncated normal draws until all values are within its bounds
+        if getattr(func, "__module__", None) == "torch.nn.init" or (func in _FILLS and args[0].is_meta):
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return func(*args, **kwargs)
 

@@ -35,8 +35,9 @@ def profile(
 ) -> Profile:
     """Return the Profile of a model: a bundled name, `file.yaml`, `file.yaml:variant`, or a Spec.
 
-    `inputs` gives other input sizes by name (batch left out), `dtype` another float type of weights and inputs, `settings` params of the spec.
-    No weight is allocated and nothing is run but shapes. Raises UserError, and SpecError with every mistake of a spec.
+    `inputs` gives other input sizes by name (batch left out), `dtype` another float type of weights and inputs,
+    `settings` params of the spec. No weight is allocated and nothing is run but shapes. Raises UserError, and
+    SpecError with every mistake of a spec.
 
     >>> profile("inception-direct").macs, profile("inception-bottleneck").macs
     (120422400, 12443648)
@@ -61,7 +62,7 @@ def compile(  # noqa: A001 - what it does, in the field's word
     device: str = "meta",
     settings: Mapping[str, str] | None = None,
 ) -> fx.GraphModule:
-    """Return a model as a torch.fx.GraphModule: on "meta" for analysis, on a real device initialised and ready to train.
+    """Return a model as a torch.fx.GraphModule: on "meta" for analysis, on a real device ready to train.
 
     Raises UserError for an unknown model or device, SpecError with every mistake of a spec.
 

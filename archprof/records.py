@@ -142,7 +142,7 @@ class Unknown:
     reason: str
 
 
-def contraction(*terms: tuple[int, ...], flops: int = 0, **rest: Any) -> Facts:  # noqa: ANN401 - Facts' own fields
+def contraction(*terms: tuple[int, ...], flops: int = 0, **rest: Any) -> Facts:
     """Return Facts whose MACs are the sum of the products of `terms`, with that sum written out as the formula.
 
     A leading 1 (a batch of one) is not written; `flops` is what comes on top of 2 x MACs.
@@ -173,7 +173,7 @@ class Call:
     """One layer applied to values: an element of a Spec's flat program.
 
     `inputs` are value numbers: the spec's inputs come first, then the outputs of every call in order. `module` is the
-    state-dict prefix of the weights; an applied-again (`share`) layer has the module of the first and a path of its own.
+    state-dict prefix of the weights; a layer applied again (`share`) has the module of the first and a path of its own.
     """
 
     layer: str

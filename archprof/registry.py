@@ -48,6 +48,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """
 
         def file(entry: Entry) -> Entry:
+            if self._package and not _module(entry).startswith(self._package):
+                self.load()  # ours come first, so that it is the newcomer whose name is taken
             for name in names:
                 if self._entries.get(name, entry) is not entry:
                     raise ArchprofError(f"there already is a {self.what} {name!r}, from {self.origin(name)}")
@@ -102,7 +104,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return len(self._entries)
 
 
+def _module(entry: object) -> str:
+    """Return the name of the module that an entry was written in."""
+    return getattr(getattr(entry, "function", entry), "__module__", "")
+
+
 @functools.cache
 def _plugins() -> tuple[metadata.EntryPoint, ...]:
-    """Return the entry points of installed plug-ins; looking through all installed packages is slow, so it is done once."""
+    """Return the entry points of installed plug-ins; looking through all packages is slow, so it is done once."""
     return tuple(metadata.entry_points(group=ENTRY_POINTS))

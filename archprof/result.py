@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError, nearest
 from archprof.graph import Graph
-from archprof.records import Claim, Column, Facts, Op, Tensor, Unknown
+from archprof.records import Claim, Column, Op, Unknown
 
 if TYPE_CHECKING:
     import os
@@ -117,7 +117,7 @@ class Profile:
     @cached_property
     def table(self) -> pandas.DataFrame:
         """One row an op, indexed by its name, in execution order; unknown values are missing."""
-        import pandas as pd  # noqa: PLC0415 - half a second that a terminal table does not need
+        import pandas as pd
 
         ops = self.graph.ops
         described = {
@@ -134,7 +134,7 @@ class Profile:
 
         A sum that misses an op whose value is unknown is missing too. Weights that no op reads belong to no row.
         """
-        import pandas as pd  # noqa: PLC0415 - see table
+        import pandas as pd
 
         if depth < 1:
             raise UserError(f"modules are grouped at depth 1 or more, not {depth}")
@@ -152,8 +152,8 @@ class Profile:
         columns = {name: self._series(name, values) for name, values in sums.items()}
         return pd.DataFrame(columns, index=pd.Index(list(groups), name="module"))
 
-    def _series(self, column: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 - an array of pandas
-        import pandas as pd  # noqa: PLC0415 - see table
+    def _series(self, column: str, values: Sequence[Any]) -> Any:
+        import pandas as pd
 
         types: dict[str, Any] = {"count": "Int64", "bytes": "Int64", "s": "Float64"}
         return pd.array(list(values), dtype=types.get(self.columns[column].unit, "object"))
@@ -191,7 +191,9 @@ class Profile:
             return list(range(len(self.graph)))
         found = [i for i, op in enumerate(self.graph.ops) if op.name == path or f"{op.path}.".startswith(f"{path}.")]
         if not found:
-            paths = {".".join(op.path.split(".")[:i]) for op in self.graph.ops for i in range(1, op.path.count(".") + 2)}
+            paths = {
+                ".".join(op.path.split(".")[:i]) for op in self.graph.ops for i in range(1, op.path.count(".") + 2)
+            }
             close = nearest(path, paths)
             guess = f"; did you mean {close!r}?" if close else f"; its parts are {', '.join(g for g in self._top())}"
             raise UserError(f"{self.model} has nothing at {path!r}{guess}")
@@ -207,15 +209,15 @@ class Profile:
         """The plain networkx graph: one node an op (attribute `op`), one edge a tensor read."""
         return self.graph.network
 
-    def render(self, format: str, **options: Any) -> str:  # noqa: ANN401 - the fields of View
+    def render(self, format: str, **options: Any) -> str:
         """Return the profile in a registered format (`archprof list formats`)."""
-        from archprof.renderers import RENDERERS, View  # noqa: PLC0415 - renderers know profiles, not the other way round
+        from archprof.renderers import RENDERERS, View
 
         return RENDERERS[format].function(self, View(**options))
 
-    def draw(self, path: str | os.PathLike[str], **options: Any) -> None:  # noqa: ANN401 - the options of the diagram
+    def draw(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write a diagram to `path`; its ending says the format: .svg, .pdf, .png or .dot."""
-        from archprof.renderers.picture import draw  # noqa: PLC0415 - see render
+        from archprof.renderers.picture import draw
 
         draw(self, path, **options)
 
@@ -235,6 +237,7 @@ class Profile:
 def shape(op: Op) -> str:
     """Return an op's output shapes as text, several after one another.
 
+    >>> from archprof.records import Tensor
     >>> shape(Op("a", "relu", "a", outputs=(Tensor((1, 8, 4, 4)),)))
     '1x8x4x4'
     """

@@ -43,7 +43,7 @@ class Recorder(MetaMode):
         self.origin = Origin("", "", None)
         self.alive: list[torch.Tensor] = []
 
-    def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ANN401, ARG002
+    def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002
         """Note the call; one that returns no tensor (a size, a flag) is no op."""
         if not seen.outputs:
             return result
@@ -62,7 +62,7 @@ class _Nodes(fx.Interpreter):
         super().__init__(module, garbage_collect_values=False)
         self.recorder = recorder
 
-    def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - fx's signature
+    def run_node(self, n: fx.Node) -> Any:
         path = str(n.target) if n.op == "call_module" else n.name
         self.recorder.origin = n.meta.get("archprof") or Origin(path, "", None)
         return super().run_node(n)
@@ -126,7 +126,7 @@ def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:
     return ops
 
 
-def _outputs(result: Any) -> list[tuple[str, torch.Tensor]]:  # noqa: ANN401 - whatever the model returns
+def _outputs(result: Any) -> list[tuple[str, torch.Tensor]]:
     if isinstance(result, dict):
         return [(str(key), tensor) for key, tensor in result.items() if isinstance(tensor, torch.Tensor)]
     tensors = tensors_in(result)

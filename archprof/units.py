@@ -5,8 +5,8 @@ Everywhere else in archprof counts and bytes are plain integers and times are se
 
 from __future__ import annotations
 
-import math
 import re
+from decimal import Decimal
 
 COUNT_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 BYTE_PREFIXES = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
@@ -21,7 +21,8 @@ def digits(value: float, significant: int = 4) -> str:
     """
     if value == 0:
         return "0"
-    places = max(0, significant - 1 - math.floor(math.log10(abs(value))))
+    exponent = int(f"{value:.{significant - 1}e}".partition("e")[2])
+    places = max(0, significant - 1 - exponent)
     return f"{value:.{places}f}"
 
 
@@ -88,5 +89,5 @@ def parse(text: str) -> float:
     if match is None:
         raise ValueError(f"{text!r} is not a number such as 2G, 4.1M or 25_557_032")
     number, prefix = match.groups()
-    value = float(number) * 1000 ** COUNT_PREFIXES.index(prefix.replace("K", "k"))
-    return int(value) if value == int(value) else value
+    value = Decimal(number) * 1000 ** COUNT_PREFIXES.index(prefix.replace("K", "k"))
+    return int(value) if value == int(value) else float(value)

@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
+import nets
 import pytest
 
-import nets
 from archprof.pipeline import profile
 from archprof.plugins import load_plugin
 from archprof.result import Profile

@@ -98,7 +98,7 @@ inputs:
   image: float32[3, 8, 8]
 blocks:
   Block(width):
-    conv: Conv2d(width, 3, padding=1, bias=false)
+    conv: in -> Conv2d(width, 3, padding=1, bias=false)
     bn:   BatchNorm2d
     sum:  bn + in
     relu: ReLU

@@ -271,7 +271,7 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("as_strided", lambda: X.as_strided((2, 2), (1, 1)), 0, 0),
     *each("view_as_real real imag conj", 0, 0, WAVE),
     ("view_as_complex", lambda: torch.view_as_complex(meta(3, 2)), 0, 0),
-    ("requires_grad", lambda: meta(2).requires_grad_(), 0, 0),  # noqa: FBT003
+    ("requires_grad", lambda: meta(2).requires_grad_(), 0, 0),
     ("get", lambda: X.T, 0, 0),
     # --- copies
     *each("repeat tile", 0, 0, X, (2, 1), owner=torch.Tensor),
@@ -293,7 +293,7 @@ ROWS: list[tuple[str, Call, int, int]] = [
     *each("dropout dropout2d alpha_dropout feature_alpha_dropout", 0, 0, IMAGE, owner=F, training=False),
     ("dropout1d", lambda: F.dropout1d(LINE, training=False), 0, 0),
     ("dropout3d", lambda: F.dropout3d(VOLUME, training=False), 0, 0),
-    ("feature_dropout", lambda: torch.feature_dropout(IMAGE, 0.5, False), 0, 0),  # noqa: FBT003
+    ("feature_dropout", lambda: torch.feature_dropout(IMAGE, 0.5, False), 0, 0),
     # --- conversions
     ("to", lambda: X.to(torch.float16), 0, 0),
     ("type", lambda: X.type(torch.float16), 0, 0),

@@ -10,8 +10,10 @@ from xml.dom import minidom
 
 import pygraphviz
 import pytest
-
 import toys
+from pictures import centres
+from toys import Toy
+
 from archprof.errors import UnknownName, UserError
 from archprof.graph import Graph
 from archprof.records import Tensor
@@ -22,8 +24,6 @@ from archprof.renderers.diagram.fuse import drop_glue, fuse_followers, single
 from archprof.renderers.diagram.measure import costs
 from archprof.renderers.diagram.sketch import Sketcher
 from archprof.renderers.diagram.tree import compress, grow
-from pictures import centres
-from toys import Toy
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = '"]; evil [label=x]; // </table>\n<b>&lt;\\N {} {|} :n'

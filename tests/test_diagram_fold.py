@@ -6,10 +6,11 @@ import itertools
 import re
 
 import pytest
+import toys
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toys import Toy
 
-import toys
 from archprof.graph import INPUT, Graph
 from archprof.records import Op
 from archprof.renderers.diagram import diagram
@@ -19,7 +20,6 @@ from archprof.renderers.diagram.fuse import Box, drop_glue, fuse_followers, sing
 from archprof.renderers.diagram.measure import costs
 from archprof.renderers.diagram.sketch import Sketcher
 from archprof.renderers.diagram.tree import Group, Node, Run, compress, grow, ops
-from toys import Toy
 
 
 def boxes_of(graph: Graph) -> tuple[Box, ...]:
@@ -250,8 +250,7 @@ def expanded(graph: Graph, root: Group) -> list[tuple[object, ...]]:
                     moved = [moved_read(read, place, loops, begin, copy, len(first)) for read in reads]  # type: ignore[attr-defined]
                     written.append((kind, settings, moved))
         else:
-            for op in node.ops:
-                written.append(content(graph, op, index))
+            written.extend(content(graph, op, index) for op in node.ops)
 
     write(root)
     return written

@@ -9,11 +9,11 @@ from pathlib import Path
 from xml.dom import minidom
 
 import pytest
-
 import toys
+from pictures import centres
+
 from archprof.errors import DrawingError
 from archprof.renderers.diagram import accessible, description, diagram, layout, render
-from pictures import centres
 
 
 @pytest.mark.parametrize(("format", "begins"), [("svg", b"<?xml"), ("pdf", b"%PDF-"), ("png", b"\x89PNG\r\n\x1a\n")])

@@ -189,7 +189,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_harm(text: str, newline:
 
 def test_a_user_may_lower_the_limits() -> None:
     text = steps("a: ReLU * 5")
-    with pytest.raises(SpecError, match="more than 3 layers|repeated 0 to 3"):
+    with pytest.raises(SpecError, match=r"more than 3 layers|repeated 0 to 3"):
         expand(read_text(Source("net.yaml", text), DEFAULT), limits=Limits(calls=3))
 
 

@@ -32,7 +32,7 @@ SIDE = st.integers(5, 11)
 def _slow_path() -> Iterator[None]:
     """Turn off the fast path of multi-head attention, which hides its products, and put the switch back."""
     before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # noqa: FBT003 - torch's own signature
+    torch.backends.mha.set_fastpath_enabled(False)
     yield
     torch.backends.mha.set_fastpath_enabled(before)
 
@@ -94,7 +94,7 @@ def test_transposed_convolution(drawn: tuple[int, int, int, dict[str, Any], torc
 
 @FEW
 @given(st.lists(SIZE, max_size=3), SIZE, SIZE, st.booleans())
-def test_linear(lead: list[int], inputs: int, outputs: int, bias: bool) -> None:  # noqa: FBT001 - drawn
+def test_linear(lead: list[int], inputs: int, outputs: int, bias: bool) -> None:
     layer = nn.Linear(inputs, outputs, bias=bias, device="meta")
     agrees(lambda: layer(meta(2, *lead, inputs)), "linear")
 
@@ -147,7 +147,7 @@ def test_einsum_of_three_operands_goes_from_the_left() -> None:
 @given(SIZE, st.integers(1, 3), st.integers(1, 3), SIDE, SIDE, SIZE, SIZE, st.booleans())
 def test_scaled_dot_product_attention(
     batch: int, groups: int, repeats: int, queries: int, keys: int, width: int, value_width: int,
-    causal: bool,  # noqa: FBT001 - drawn
+    causal: bool,
 ) -> None:  # fmt: skip
     query = meta(batch, groups * repeats, queries, width)
     key, value = meta(batch, groups, keys, width), meta(batch, groups, keys, value_width)

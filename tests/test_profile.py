@@ -1,4 +1,4 @@
-"""Profiles: numbers worked out by hand on small networks, published totals, and the laws that hold for every network."""
+"""Profiles: small networks worked out by hand, published totals, and the laws that hold for every network."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_path_finds_ops_at_and_below_it(profiled) -> None:
 
 
 def test_a_path_that_is_none_names_the_nearest(profiled) -> None:
-    with pytest.raises(UserError, match="resnet18 has nothing at 'layer1.0.conv9'; did you mean 'layer1.0.conv"):
+    with pytest.raises(UserError, match=r"resnet18 has nothing at 'layer1.0.conv9'; did you mean 'layer1.0.conv"):
         profiled("resnet18").ops_at("layer1.0.conv9")
     with pytest.raises(UserError, match="its parts are conv, relu, flatten, fc"):
         profiled("chain").ops_at("zzz")

@@ -41,6 +41,7 @@ def analysis(*columns: Column) -> Callable[[Callable[[Graph], Sequence[Values]]]
 
     >>> @analysis(Column("ops_so_far", "count", "last", "number of ops up to this one"))
     ... def ops_so_far(graph):
+    ...     from archprof.analyses import Values
     ...     return [Values(range(1, len(graph) + 1))]
     >>> ANALYSES["ops_so_far"].columns[0].name
     'ops_so_far'

@@ -10,7 +10,12 @@ from archprof.records import Column, Facts
 
 
 @analysis(
-    Column("macs", "count", "sum", "multiply-accumulates of contractions (convolution, linear, matmul, attention, recurrent)"),
+    Column(
+        "macs",
+        "count",
+        "sum",
+        "multiply-accumulates of contractions (convolution, linear, matmul, attention, recurrent)",
+    ),
     Column("effective_macs", "count", "sum", "multiply-accumulates that masks and windows leave"),
     Column("flops", "count", "sum", "2 x MACs and the other arithmetic (bias, norms, activations, pooling)"),
     Column("bytes_read", "bytes", "sum", "ideal traffic: every input and weight read once an op"),

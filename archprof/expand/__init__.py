@@ -45,7 +45,7 @@ def expand(
     """Return the architecture that `document` and the named variant describe, with every layer's shapes.
 
     `settings` overrides params by expressions (`{"reduce": "32"}`), `shapes` the inputs' sizes (batch left out), `dtype`
-    that of the inputs with fractions, `memo` is shared with a later trace. Raises SpecError with every mistake, each at its place.
+    that of the inputs with fractions, `memo` is shared with a later trace. Raises SpecError with every mistake.
     """
     expander = Expander(document, batch, limits, memo)
     spec = None

@@ -216,10 +216,11 @@ class Names(Evaluator):
         tensors = [v for v in (left, right) if isinstance(v, (Flow, Bundle))]
         if not tensors:
             return super().combine(at, left, right)
-        if any(isinstance(v, Bundle) for v in tensors) or at.value not in OPERATORS:
+        flows = [v for v in tensors if isinstance(v, Flow)]
+        if len(flows) < len(tensors) or at.value not in OPERATORS:
             raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}")
-        if len(tensors) == 2:
-            return self.apply_layer(LAYERS[OPERATORS[at.value]], {}, tensors, at)
+        if len(flows) == 2:
+            return self.apply_layer(LAYERS[OPERATORS[at.value]], {}, flows, at)
         number = right if isinstance(left, Flow) else left
         if not is_number(number) or not (isinstance(left, Flow) or at.value in "+*"):
             raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}")
@@ -229,7 +230,7 @@ class Names(Evaluator):
             if not number:
                 raise mistake(at, "E209", "division by zero")
             value = 1 / number
-        return self.apply_layer(LAYERS[name], {setting: value}, tensors, at)
+        return self.apply_layer(LAYERS[name], {setting: value}, flows, at)
 
     def on_layer(self, at: Expression) -> Any:
         """Return a layer or block with its settings, waiting for its input."""

@@ -271,7 +271,10 @@ class Walk(Work):
                 continue
             body = item.body
             for _ in self.turns(scope, item):
-                yield from self.items(scope, body.items if isinstance(body, Pipeline) else [body])
+                if isinstance(body, Pipeline):
+                    yield from self.items(scope, body.items)
+                elif isinstance(body, Expression):
+                    yield body
 
     def unused(self, scope: Scope) -> None:
         """Report every value that feeds nothing, and every unnamed use of a value that is used more than once."""

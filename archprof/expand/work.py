@@ -97,9 +97,8 @@ class Work(Names):
             raise mistake(at, "E302", what, "nothing is stretched silently; give the shortcut a projection")
         self.hurry(at)
         outputs, is_module, weights = self.infer(layer, settings, tensors, at)
-        slot = self.slots.add(
-            Slot(stage, Path(self.slots.path, None, stage and stage.module), is_module, layer.name.lower())
-        )
+        path = Path(self.slots.path, None, stage.module if stage else None)
+        slot = self.slots.add(Slot(stage, path, is_module, layer.name.lower()))
         if len(self.calls) >= self.limits.calls:
             raise Exhausted(at.problem("E502", f"more than {self.limits.calls:,} layers"))
         call = Call(layer.name, "", "", tuple(settings.items()), tuple(flow.number for flow in flows), outputs, at.span,
@@ -121,7 +120,7 @@ class Work(Names):
                 raise mistake(at, "E301", str(error)) from None
             except (Mistake, Exhausted):
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever torch finds wrong with sizes is the spec's mistake
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
                 shapes = ", ".join(str(list(t.shape[1:])) for t in tensors)
                 raise mistake(at, "E301", f"{layer.name} cannot take {shapes or 'this'}: {first}") from None
@@ -198,46 +197,12 @@ class Work(Names):
 
     def apply_block(self, stage: Stage, block: Block, flows: Sequence[Flow], path: Path) -> Any:
         """Carry out a block's steps on tensors and return its value."""
-        key, at = block.key, stage.at
-        if any(name == key.name for name, _ in self.chain):
-            raise mistake(at, "E501", f"the block {key.name} uses itself", "blocks cannot be recursive")
-        if len(self.chain) >= self.limits.nested_blocks:
-            raise mistake(at, "E502", f"blocks nested more than {self.limits.nested_blocks} deep")
-        self.charge(at, 10)
-        self.reached.add(key.name)
-        names = key.inputs or ("in",)
-        if len(names) != len(flows):
-            raise mistake(
-                at, "E204", f"{key.name} takes {len(names)} input{'s' * (len(names) != 1)}, and gets {len(flows)}"
-            )
-        scope = Scope(self.params, path)
-        for name, flow in zip(names, flows, strict=True):
-            scope.bind(Binding(name, flow, block.node))
-        if len(names) == 1:
-            scope.previous = scope.bindings[names[0]]
-        form = ", ".join(name if default is None else f"{name}=..." for name, default in key.settings)
-        given = {n: v for n, v, _ in self.paired(key.name, [n for n, _ in key.settings], stage, form)}
-        for default in self.document.defaults.get(key.name, ()):
-            if default.name in dict(key.settings) and default.name not in given:
-                given[default.name] = self.default(default.value)
-        self.blocks.append((path, key.name))
-        self.chain.append((key.name, at.span.line))
+        scope = self.entered(stage, block, flows, path)
+        given = self.given(stage, block)
+        self.blocks.append((path, block.key.name))
+        self.chain.append((block.key.name, stage.at.span.line))
         try:
-            with self.within(scope):
-                for name, default in key.settings:
-                    if name not in given and default is None:
-                        raise mistake(at, "E203", f"{key.name} needs {name}", "", f"settings of {key.name}: {form}")
-                    value = given[name] if name in given else self.evaluate(default)
-                    if isinstance(value, Chain) != name[:1].isupper():
-                        form = "a layer" if name[:1].isupper() else "a plain value"
-                        label = (
-                            "a setting that is a layer begins with a capital letter" if form == "a plain value" else ""
-                        )
-                        raise mistake(at, "E205", f"{name} of {key.name} is {form}, not {kind_of(value)}", label)
-                    if isinstance(value, (Flow, Bundle)):
-                        label = f"make it an input: {key.name}[in, {name}]"
-                        raise mistake(at, "E205", f"{name} of {key.name} is a plain value, not {kind_of(value)}", label)
-                    scope.variables[name] = value
+            self.set_variables(scope, block, given, stage.at)
             if isinstance(block.body, Steps):
                 return self.inner_steps(scope, block.body)
             value = self.value_of(scope, "out", block.body, path)
@@ -247,6 +212,57 @@ class Work(Names):
             return value
         finally:
             self.chain.pop()
+
+    def entered(self, stage: Stage, block: Block, flows: Sequence[Flow], path: Path) -> Scope:
+        """Return the scope of a block that may be entered, its inputs bound."""
+        key, at = block.key, stage.at
+        if any(name == key.name for name, _ in self.chain):
+            raise mistake(at, "E501", f"the block {key.name} uses itself", "blocks cannot be recursive")
+        if len(self.chain) >= self.limits.nested_blocks:
+            raise mistake(at, "E502", f"blocks nested more than {self.limits.nested_blocks} deep")
+        self.charge(at, 10)
+        self.reached.add(key.name)
+        names = key.inputs or ("in",)
+        if len(names) != len(flows):
+            count = f"{len(names)} input{'s' * (len(names) != 1)}"
+            raise mistake(at, "E204", f"{key.name} takes {count}, and gets {len(flows)}")
+        scope = Scope(self.params, path)
+        for name, flow in zip(names, flows, strict=True):
+            scope.bind(Binding(name, flow, block.node))
+        if len(names) == 1:
+            scope.previous = scope.bindings[names[0]]
+        return scope
+
+    def given(self, stage: Stage, block: Block) -> dict[str, Any]:
+        """Return the settings a block is given, those of the spec's defaults included."""
+        known = [name for name, _ in block.key.settings]
+        given = {name: value for name, value, _ in self.paired(block.key.name, known, stage, _form(block))}
+        for default in self.document.defaults.get(block.key.name, ()):
+            if default.name in known and default.name not in given:
+                given[default.name] = self.default(default.value)
+        return given
+
+    def set_variables(self, scope: Scope, block: Block, given: Mapping[str, Any], at: Expression) -> None:
+        """Put a block's settings into its scope, defaults evaluated there, where they see the settings before them."""
+        block_name = block.key.name
+        for name, default in block.key.settings:
+            if name in given:
+                value = given[name]
+            elif default is not None:
+                with self.within(scope):
+                    value = self.evaluate(default)
+            else:
+                raise mistake(at, "E203", f"{block_name} needs {name}", "", f"settings of {block_name}: {_form(block)}")
+            is_layer, wants_layer = isinstance(value, Chain), name[:1].isupper()
+            if is_layer != wants_layer or isinstance(value, (Flow, Bundle)):
+                what = (
+                    f"{name} of {block_name} is {'a layer' if wants_layer else 'a plain value'}, not {kind_of(value)}"
+                )
+                label = "a setting that is a layer begins with a capital letter" if is_layer else ""
+                if isinstance(value, (Flow, Bundle)) and not wants_layer:
+                    label = f"make it an input: {block_name}[in, {name}]"
+                raise mistake(at, "E205", what, label)
+            scope.variables[name] = value
 
     def number(self) -> int:
         """Return the next value number."""
@@ -285,3 +301,8 @@ def _advice(value: Any, annotation: Any) -> str:
     if isinstance(value, (int, float)) and fits(True, annotation):
         return "write true or false"
     return ""
+
+
+def _form(block: Block) -> str:
+    """Return a block's settings as its heading writes them, defaults left open."""
+    return ", ".join(name if default is None else f"{name}=..." for name, default in block.key.settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archprof.errors import Problem, nearest
 from archprof.language.expression import Expression
@@ -82,7 +82,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Tell whether `value` is an int or float, and no bool."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -97,7 +97,7 @@ def kind_of(value: object) -> str:
         return "true or false"
     if is_number(value):
         return "a number"
-    plain = {str: "a text", list: "a list", type(None): "null"}
+    plain: dict[type, str] = {str: "a text", list: "a list", type(None): "null"}
     return plain.get(type(value)) or getattr(value, "what", "a tensor")
 
 
@@ -174,8 +174,9 @@ class Evaluator:
                 if isinstance(number, bool) or not isinstance(number, int) or number < 0:
                     what = f"only whole numbers, 0 or more, can stand in a name, not {kind_of(number)}"
                     raise mistake(piece, "E106", what)
-                piece = str(number)
-            pieces.append(piece)
+                pieces.append(str(number))
+            else:
+                pieces.append(piece)
         return "".join(pieces)
 
     def on_list(self, at: Expression) -> Any:
@@ -240,11 +241,11 @@ class Evaluator:
 
     def combine(self, at: Expression, left: Any, right: Any) -> Any:
         """Return `left` and `right` joined by the operator of `at`; the plain cases."""
-        numbers = is_number(left) and is_number(right)
+        numbers = [left, right] if is_number(left) and is_number(right) else []
         lists = isinstance(left, list) and (isinstance(right, list) if at.value == "+" else type(right) is int)
         if not numbers and not (lists and at.value in "+*"):
             raise mistake(at, "E209", f"cannot write {kind_of(left)} {at.value} {kind_of(right)}", advice(left, right))
-        if at.value == "**" and (abs(right) > self.limits.exponent or abs(left) > self.limits.integer):
+        if at.value == "**" and (abs(numbers[1]) > self.limits.exponent or abs(numbers[0]) > self.limits.integer):
             raise mistake(at, "E502", f"an exponent may be {self.limits.exponent} at most")
         if lists and at.value == "*" and len(left) * max(0, right) > self.limits.list_items:
             raise mistake(at, "E502", f"a list may have {self.limits.list_items:,} items")

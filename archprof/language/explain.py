@@ -84,7 +84,7 @@ def _misplaced(word: str, at: int, text: str, start: str) -> SyntaxProblem:
 
 def _bad_name(word: str, at: int, text: str) -> SyntaxProblem:
     """Explain what cannot be the name of a step."""
-    key = text.split(",")[0].split("{")[0].strip()
+    key = text.split(",", maxsplit=1)[0].split("{", maxsplit=1)[0].strip()
     begin = text.find(key)
     if word == "else":
         return SyntaxProblem("E102", at, at + 4, "there is no 'else' for steps", "write 'if not ...'")

@@ -165,7 +165,7 @@ def _plain(kind: str, children: list[Any], start: int, end: int) -> Expression:
 
 def _number(_: str, children: list[Any], start: int, end: int) -> Expression:
     text = str(children[0]).replace("_", "")
-    factor = {**_SUFFIXES, "%": 0.01}.get(text[-1], 1)
+    factor: Any = {**_SUFFIXES, "%": 0.01}.get(text[-1], 1)
     digits = text if factor == 1 else text[:-1]
     value = (int(digits) if digits.isdigit() else float(digits)) * factor
     if isinstance(value, float) and text[-1] in _SUFFIXES and abs(value) < 1e18:
@@ -239,7 +239,8 @@ def _block_key(_: str, children: list[Any], *place: int) -> BlockKey:
             what = (
                 f"{name!r} stands twice in the heading" if name in seen else "'in' is the name of a block's only input"
             )
-            raise SyntaxProblem("E004" if name in seen else "E107", *place, what, "rename one of them")
+            start, end = place
+            raise SyntaxProblem("E004" if name in seen else "E107", start, end, what, "rename one of them")
         seen.add(name)
     return BlockKey(str(children[0]), inputs, settings)
 

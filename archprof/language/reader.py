@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from archprof.errors import Problem, SpecError, nearest
-from archprof.language.limits import DEFAULT
 from archprof.language.document import Block, Body, Document, Edit, Figure, Pipeline, Setting, Step, Steps, Variant
 from archprof.language.explain import KEYWORDS, SyntaxProblem
 from archprof.language.expression import (
@@ -21,6 +20,7 @@ from archprof.language.expression import (
     parse_expression,
     parse_step_key,
 )
+from archprof.language.limits import DEFAULT
 from archprof.language.skeleton import check_skeleton
 from archprof.language.source import Items, Node, Scalar, Source, Table, compose, read_source
 

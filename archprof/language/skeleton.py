@@ -108,7 +108,7 @@ def _problem(at: Node, found: Any, key: Scalar | None) -> Problem:
 def _form(node: Node) -> str:
     if isinstance(node, Scalar) and not node.text:
         return "nothing"
-    return {Table: "a mapping", Items: "a list", Scalar: "text"}[type(node)]
+    return "a mapping" if isinstance(node, Table) else "a list" if isinstance(node, Items) else "text"
 
 
 def _locate(root: Table, place: tuple[str | int, ...]) -> tuple[Node, Scalar | None]:

@@ -172,11 +172,11 @@ def _remedy(problem: str, before: str) -> str:
     return ""
 
 
-def _tree(source: Source, limits: Limits, problems: list[Problem]) -> Node | None:
+def _tree(source: Source, limits: Limits, problems: list[Problem]) -> Node | None:  # noqa: C901, PLR0912 - one an event
     stack: list[tuple[Any, list[Node]]] = []
     root: list[Node] = []
     documents = 0
-    for number, event in enumerate(ruamel.yaml.YAML(typ="rt", pure=True).parse(source.text)):
+    for number, event in enumerate(ruamel.yaml.YAML(typ="safe", pure=True).parse(source.text)):
         start, end = event.start_mark.index, event.end_mark.index
         if number > limits.yaml_events or len(stack) > limits.yaml_depth:
             what = "too many YAML nodes" if number > limits.yaml_events else "YAML nested too deeply"

@@ -48,7 +48,8 @@ class Layer:
     def form(self) -> str:
         """The settings as written in a spec: `out_channels, kernel_size, stride=1`."""
         return ", ".join(
-            name if p.default is inspect.Parameter.empty else f"{name}={_shown(p.default)}" for name, p in self.settings.items()
+            name if p.default is inspect.Parameter.empty else f"{name}={_shown(p.default)}"
+            for name, p in self.settings.items()
         )
 
     def build(self, inputs: Sequence[Tensor], settings: Mapping[str, Any]) -> Built:
@@ -89,7 +90,7 @@ def layer(function: Callable[..., Built]) -> Callable[..., Built]:
     return function
 
 
-def fits(value: object, annotation: Any) -> bool:  # noqa: ANN401 - a type annotation
+def fits(value: object, annotation: Any) -> bool:
     """Tell whether a spec's value may stand where a builder's annotation says what it wants.
 
     >>> fits(3, Size), fits([3, 3], Size), fits("3", int), fits(True, int), fits(2, float)
@@ -112,7 +113,7 @@ def fits(value: object, annotation: Any) -> bool:  # noqa: ANN401 - a type annot
     return isinstance(value, annotation) and (annotation is bool or not isinstance(value, bool))
 
 
-def wanted(annotation: Any) -> str:  # noqa: ANN401 - a type annotation
+def wanted(annotation: Any) -> str:
     """Return in words what `fits` lets through.
 
     >>> wanted(Size), wanted(bool)
@@ -136,4 +137,8 @@ def function_of(name: str, function: Callable[..., torch.Tensor]) -> Callable[..
 
 
 def _shown(value: object) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, (bool, type(None))) else repr(value)
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, repr(value))
+        if isinstance(value, (bool, type(None)))
+        else repr(value)
+    )

@@ -15,7 +15,7 @@ from archprof.records import Tensor
 @layer
 def Heads(x: Tensor, /, heads: int) -> Built:
     """Features split into heads: time x (heads * d) -> heads x time x d."""
-    if len(x.shape) != 3 or heads < 1 or x.shape[-1] % heads:  # noqa: PLR2004 - batch, time, features
+    if len(x.shape) != 3 or heads < 1 or x.shape[-1] % heads:
         raise ShapeError(f"Heads needs time x features that divide into {heads} heads, and gets {inside(x)}")
     return lambda x: split_heads(x, heads)
 
@@ -23,7 +23,7 @@ def Heads(x: Tensor, /, heads: int) -> Built:
 @layer
 def MergeHeads(x: Tensor, /) -> Built:
     """Heads side by side again: heads x time x d -> time x (heads * d)."""
-    if len(x.shape) != 4:  # noqa: PLR2004 - batch, heads, time, features
+    if len(x.shape) != 4:
         raise ShapeError(f"MergeHeads needs heads x time x features, and gets {inside(x)}")
     return merge_heads
 
@@ -55,10 +55,14 @@ class SelfAttention(nn.MultiheadAttention):
 
 
 @layer
-def MultiheadAttention(q: Tensor, k: Tensor, v: Tensor, /, num_heads: int, dropout: float = 0.0, bias: bool = True) -> Built:
+def MultiheadAttention(
+    q: Tensor, k: Tensor, v: Tensor, /, num_heads: int, dropout: float = 0.0, bias: bool = True
+) -> Built:
     """Attention with its projections, under torch's weight names; `(x, x, x) ->` for self-attention."""
-    if len(q.shape) != 3 or q.shape[-1] % num_heads:  # noqa: PLR2004 - batch, time, features
-        raise ShapeError(f"MultiheadAttention needs time x features that divide into {num_heads} heads, and gets {inside(q)}")
+    if len(q.shape) != 3 or q.shape[-1] % num_heads:
+        raise ShapeError(
+            f"MultiheadAttention needs time x features that divide into {num_heads} heads, and gets {inside(q)}"
+        )
     sizes = {"kdim": k.shape[-1], "vdim": v.shape[-1]}
     return SelfAttention(q.shape[-1], num_heads, dropout, bias, batch_first=True, **sizes)
 
@@ -66,7 +70,7 @@ def MultiheadAttention(q: Tensor, k: Tensor, v: Tensor, /, num_heads: int, dropo
 @layer
 def WindowAttention(x: Tensor, /, num_heads: int, window_size: int, shift: int = 0) -> Built:
     """Self-attention within windows of a map, channels last, with a learnt bias for every offset (Swin transformer)."""
-    if len(x.shape) != 4 or any(side % window_size for side in x.shape[1:3]) or x.shape[-1] % num_heads:  # noqa: PLR2004
+    if len(x.shape) != 4 or any(side % window_size for side in x.shape[1:3]) or x.shape[-1] % num_heads:
         what = f"height x width x channels in windows of {window_size} and {num_heads} heads"
         raise ShapeError(f"WindowAttention needs {what}, and gets {inside(x)}")
     return ShiftedWindowAttention(x.shape[1], x.shape[2], x.shape[3], num_heads, window_size, shift)
@@ -112,7 +116,9 @@ class ShiftedWindowAttention(nn.Module):
             bias = bias + self.apart
         mixed = functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], attn_mask=bias)
         mixed = self.proj(mixed.transpose(2, 3).flatten(3))
-        mixed = mixed.reshape(n, height // side, width // side, side, side, c).transpose(2, 3).reshape(n, height, width, c)
+        mixed = (
+            mixed.reshape(n, height // side, width // side, side, side, c).transpose(2, 3).reshape(n, height, width, c)
+        )
         return torch.roll(mixed, (self.shift, self.shift), (1, 2)) if self.shift else mixed
 
     def extra_repr(self) -> str:

@@ -22,7 +22,9 @@ def Subsample(x: Tensor, /, kernel_size: int, stride: int | None = None) -> Buil
 
 
 @layer
-def SparseConv2d(x: Tensor, /, kernel_size: int, connections: list[list[int]], stride: int = 1, padding: int = 0) -> Built:
+def SparseConv2d(
+    x: Tensor, /, kernel_size: int, connections: list[list[int]], stride: int = 1, padding: int = 0
+) -> Built:
     """Convolution whose maps see only some input maps: a table of 1 and 0, rows are input maps, columns output maps."""
     spatial(x, 2, "SparseConv2d")
     if len(connections) != x.shape[1]:
@@ -42,7 +44,7 @@ def ScaledTanh(x: Tensor, /, amplitude: float = 1.7159, slope: float = 2 / 3) ->
 @layer
 def RBF(x: Tensor, /, classes: int) -> Built:
     """Squared Euclidean distance to one fixed +-1 pattern a class (LeNet's output); the patterns are seeded, not the paper's."""
-    if len(x.shape) != 2:  # noqa: PLR2004 - batch and features
+    if len(x.shape) != 2:
         raise ShapeError(f"RBF needs features, and gets {inside(x)}")
     return RadialBasis(x.shape[-1], classes)
 
@@ -123,10 +125,14 @@ class RadialBasis(nn.Module):
         return rbf(x, self.centres)
 
 
-def subsample(input: torch.Tensor, coefficient: torch.Tensor, bias: torch.Tensor, kernel_size: int, stride: int) -> torch.Tensor:
+def subsample(
+    input: torch.Tensor, coefficient: torch.Tensor, bias: torch.Tensor, kernel_size: int, stride: int
+) -> torch.Tensor:
     """[n, c, *x] -> [n, c, *y]: the sum of every window times its map's coefficient, plus its map's bias."""
     if has_torch_function((input, coefficient, bias)):
-        return handle_torch_function(subsample, (input, coefficient, bias), input, coefficient, bias, kernel_size, stride)
+        return handle_torch_function(
+            subsample, (input, coefficient, bias), input, coefficient, bias, kernel_size, stride
+        )
     summed = functional.avg_pool2d(input, kernel_size, stride, divisor_override=1)
     return summed * coefficient[:, None, None] + bias[:, None, None]
 

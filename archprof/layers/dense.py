@@ -18,7 +18,7 @@ def Linear(x: Tensor, /, out_features: int, bias: bool = True) -> Built:
     """Dense layer over the last axis."""
     if x.dtype.startswith(("int", "bool", "uint")):
         raise ShapeError(f"Linear needs numbers with a fraction, and gets {x.dtype}; did you mean Embedding?")
-    if len(x.shape) < 2:  # noqa: PLR2004 - a batch and the features
+    if len(x.shape) < 2:
         raise ShapeError("Linear needs features")
     return nn.Linear(x.shape[-1], out_features, bias)
 
@@ -53,7 +53,7 @@ def recurrent(name: str) -> Callable[..., Built]:
 
     def build(x: Tensor, /, hidden_size: int, num_layers: int = 1, bias: bool = True, dropout: float = 0.0,
               bidirectional: bool = False, proj_size: int = 0) -> Built:  # fmt: skip
-        if len(x.shape) != 3:  # noqa: PLR2004 - batch, time, features
+        if len(x.shape) != 3:
             raise ShapeError(f"{name} needs time x features, and gets {inside(x)}")
         extra = {"proj_size": proj_size} if name == "LSTM" else {}
         return Recurrent(x.shape[-1], hidden_size, num_layers, bias, True, dropout, bidirectional, **extra)

@@ -35,7 +35,7 @@ def foreign_layer(name: str) -> Layer | None:
     parameters = inspect.signature(found.__init__).parameters
     settings = {key: p for key, p in parameters.items() if key not in skipped and p.kind in plain}
 
-    def build(*_: object, **given: Any) -> Built:  # noqa: ANN401 - plain values
+    def build(*_: object, **given: Any) -> Built:
         return found(**{key: tuple(v) if isinstance(v, list) else v for key, v in given.items()})
 
     build.__doc__ = f"{module}.{attribute}, all arguments written out."

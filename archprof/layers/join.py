@@ -83,7 +83,11 @@ def Reshape(x: Tensor, /, shape: list[int]) -> Built:
     """Same elements in another shape, the batch left out; one size may be -1."""
     known = math.prod(size for size in shape if size != -1)
     elements = x.elements // x.shape[0]
-    if shape.count(-1) > 1 or any(s < -1 for s in shape) or (elements % known if -1 in shape and known else elements != known):
+    if (
+        shape.count(-1) > 1
+        or any(s < -1 for s in shape)
+        or (elements % known if -1 in shape and known else elements != known)
+    ):
         raise ShapeError(f"{inside(x)} cannot be reshaped to {shape}")
     sizes = tuple(shape)
     return lambda x: x.reshape(x.shape[0], *sizes)

@@ -40,7 +40,9 @@ def tupled(value: Size | str | None) -> int | str | tuple[int, ...] | None:
     return tuple(value) if isinstance(value, list) else value
 
 
-def check_window(x: Tensor, name: str, kernel: Size, stride: Size, padding: Sides, dilation: Size, *, ceil: bool = False) -> None:
+def check_window(
+    x: Tensor, name: str, kernel: Size, stride: Size, padding: Sides, dilation: Size, *, ceil: bool = False
+) -> None:
     """Raise ShapeError where the window is larger than the padded input or its sizes make no sense."""
     dims = len(x.shape) - 2
     for label, value in (("kernel_size", kernel), ("stride", stride), ("padding", padding), ("dilation", dilation)):

@@ -87,7 +87,7 @@ def _sizes(terms: Terms) -> dict[str, int]:
     return sizes
 
 
-def einsum_shape(equation: object, *operands: Any) -> Tensor:  # noqa: ANN401 - tensors, or tensors and lists of labels
+def einsum_shape(equation: object, *operands: Any) -> Tensor:
     """Return the sizes of the output's labels."""
     terms, output = parsed(equation, operands)
     sizes = _sizes(terms)
@@ -95,7 +95,7 @@ def einsum_shape(equation: object, *operands: Any) -> Tensor:  # noqa: ANN401 - 
 
 
 @rule("einsum", shape=einsum_shape)
-def einsum(out: Tensor, equation: object, *operands: Any) -> Facts:  # noqa: ANN401 - tensors, or tensors and lists
+def einsum(out: Tensor, equation: object, *operands: Any) -> Facts:
     """[axes], [axes], ... -> [axes]
 
     MACs: for two operands the product of the sizes of all labels; more are contracted in pairs from the left. A label
@@ -139,7 +139,7 @@ def _ordered(a: Labels, b: Labels, kept: Labels, sizes: dict[str, int]) -> tuple
     return tuple(sizes[label] for label in (*batch, *rows, *middle, *columns))
 
 
-def _contracted(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:  # noqa: ANN401 - torch's three forms
+def _contracted(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
     """Return the axes of `a` and of `b` that tensordot sums over."""
     if isinstance(dims, int):
         return list(range(len(a.shape) - dims, len(a.shape))), list(range(dims))
@@ -149,7 +149,7 @@ def _contracted(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
     return left, right
 
 
-def tensordot_shape(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:  # noqa: ANN401 - torch's three forms
+def tensordot_shape(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Return the axes of both that are not summed."""
     left, right = _contracted(a, b, dims)
     kept = [size for i, size in enumerate(a.shape) if i not in left]
@@ -159,7 +159,7 @@ def tensordot_shape(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:  # noqa: ANN
 
 
 @rule("tensordot", shape=tensordot_shape)
-def tensordot(out: Tensor, a: Tensor, b: Tensor, dims: Any = 2) -> Facts:  # noqa: ANN401 - torch's three forms
+def tensordot(out: Tensor, a: Tensor, b: Tensor, dims: Any = 2) -> Facts:
     """[*, s] * [s, +] -> [*, +]
 
     MACs: * x s x +, the product of all sizes with the summed ones once.

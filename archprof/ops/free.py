@@ -21,7 +21,7 @@ from archprof.records import ITEM_BYTES, Facts, Tensor
     "unbind", "detach", "as_strided", "view_as_real", "view_as_complex", "real", "imag", "conj", "requires_grad",
     "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "meshgrid", "get",
 )  # fmt: skip
-def view(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Facts:  # noqa: ANN401 - sizes and axes
+def view(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Facts:
     """[*] -> [+]
 
     FLOPs: 0, a view; a reshape as of a contiguous tensor.
@@ -34,7 +34,7 @@ def view(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Fac
     "block_diag", "masked_select", "hstack", "vstack", "dstack", "column_stack", "take", "pack_padded_sequence",
     "pad_packed_sequence",
 )  # fmt: skip
-def move(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Facts:  # noqa: ANN401 - sizes and axes
+def move(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Facts:
     """[*] -> [+]
 
     FLOPs: 0, but the elements move.
@@ -43,7 +43,7 @@ def move(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Fac
 
 
 @rule("contiguous", "clone", "triu", "tril", "roll", shape=same)
-def copy(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401 - shifts and axes
+def copy(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*] -> [*]
 
     FLOPs: 0, but the elements move.
@@ -187,7 +187,7 @@ def _to_shape(input: Tensor, *settings: Any, **options: Any) -> Tensor:
 
 
 @rule("to", "type_as", "cpu", shape=_to_shape)
-def to(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401 - dtype, device or tensor
+def to(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*] -> [*], another dtype
 
     FLOPs: 0; the elements move if the dtype changes, else it is a view. A change of device is not counted.
@@ -196,7 +196,7 @@ def to(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # 
 
 
 @rule("type")
-def of_type(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401 - dtype or its old name
+def of_type(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*] -> [*], another dtype
 
     FLOPs: 0; the elements move if the dtype changes, else it is a view.
@@ -235,7 +235,7 @@ for _kind, _dtype in {
     "randn_like", "randint_like", "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor", "uniform", "normal",
     "bernoulli", "random", "exponential", "zero", "fill", "multinomial", "poisson", "log_normal",
 )  # fmt: skip
-def make(out: Tensor | tuple[Tensor, ...], *settings: Any, **options: Any) -> Facts:  # noqa: ANN401 - sizes and values
+def make(out: Tensor | tuple[Tensor, ...], *settings: Any, **options: Any) -> Facts:
     """-> [*]
 
     FLOPs: 0; the elements are written, nothing is read. Making random numbers is not counted.

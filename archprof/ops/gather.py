@@ -14,7 +14,7 @@ from archprof.ops.shapes import broadcast, category, chosen, fit, same
 from archprof.records import ITEM_BYTES, Facts, Tensor
 
 
-def indexed(shape: tuple[int, ...], index: Any) -> tuple[int, ...]:  # noqa: ANN401 - whatever stands in brackets
+def indexed(shape: tuple[int, ...], index: Any) -> tuple[int, ...]:
     """Return the shape of `x[index]`.
 
     Raises ValueError for what only the data decides (masks). Whole numbers are taken first, as torch does; the axes of
@@ -46,7 +46,7 @@ def indexed(shape: tuple[int, ...], index: Any) -> tuple[int, ...]:  # noqa: ANN
     return (*before, *wide, *after)
 
 
-def _taken(size: int, part: Any) -> list[int | tuple[int, ...]]:  # noqa: ANN401
+def _taken(size: int, part: Any) -> list[int | tuple[int, ...]]:
     """Return what one index leaves of an axis: nothing, its length, or as a tuple the axes of an index tensor."""
     if isinstance(part, slice):
         bounds = (part.start, part.stop, part.step)
@@ -63,14 +63,14 @@ def _taken(size: int, part: Any) -> list[int | tuple[int, ...]]:  # noqa: ANN401
     raise ValueError("an index that only torch understands")
 
 
-def _is_plain(index: Any) -> bool:  # noqa: ANN401
+def _is_plain(index: Any) -> bool:
     """Tell whether an index only selects and slices, which makes a view."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(part is None or part is Ellipsis or isinstance(part, slice) or type(part) is int for part in parts)
 
 
 @rule("getitem", shape=lambda input, index: Tensor(indexed(input.shape, index), input.dtype))
-def getitem(out: Tensor, input: Tensor, index: Any) -> Facts:  # noqa: ANN401 - whatever stands in brackets
+def getitem(out: Tensor, input: Tensor, index: Any) -> Facts:
     """[*] -> [+]
 
     FLOPs: 0. Numbers and slices make a view; an index tensor or a list reads what it picks and itself.
@@ -79,7 +79,7 @@ def getitem(out: Tensor, input: Tensor, index: Any) -> Facts:  # noqa: ANN401 - 
 
 
 @rule("setitem")
-def setitem(out: Tensor | tuple[()], input: Tensor, index: Any, value: Any) -> Facts:  # noqa: ANN401
+def setitem(out: Tensor | tuple[()], input: Tensor, index: Any, value: Any) -> Facts:
     """[*], [+] -> [*]
 
     FLOPs: 0; the value and the indices are read, the elements they name are written.
@@ -196,7 +196,7 @@ def index_select(out: Tensor, input: Tensor, dim: int, index: Tensor) -> Facts:
 
 @rule("scatter", "index_copy", "index_fill", "masked_scatter", "slice_scatter", "select_scatter",
       shape=same)  # fmt: skip
-def scatter(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401 - axis, index, source
+def scatter(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*x], [*y], [*y] -> [*x]
 
     FLOPs: 0, but the elements move.

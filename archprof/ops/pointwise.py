@@ -21,7 +21,7 @@ Operand = Tensor | int | float | complex | bool
     "rrelu",
     shape=same,
 )  # fmt: skip
-def activation(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401 - slopes, limits
+def activation(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*] -> [*]
 
     FLOPs: 1 per output.
@@ -35,7 +35,7 @@ def activation(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Fa
     "sinc", "lgamma", "digamma", "special_expit", "special_erf",
     shape=same_float,
 )  # fmt: skip
-def function(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401
+def function(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*] -> [*]
 
     FLOPs: 1 per output; integers become floats.
@@ -48,7 +48,7 @@ def function(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Fact
     "bitwise_not", "invert", "nan_to_num",
     shape=same,
 )  # fmt: skip
-def unary(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401
+def unary(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*] -> [*]
 
     FLOPs: 1 per output; the dtype stays.

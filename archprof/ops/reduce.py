@@ -88,7 +88,7 @@ def argmax(out: Tensor, input: Tensor, dim: int | None = None, keepdim: bool = F
 
 
 @rule("all", "any", "count_nonzero", "median", "nanmedian", "mode", "kthvalue", "aminmax", "unique", "nonzero")
-def scan(out: Tensor | tuple[Tensor, ...], input: Tensor, *settings: Any, **options: Any) -> Facts:  # noqa: ANN401
+def scan(out: Tensor | tuple[Tensor, ...], input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*, k] -> [*]
 
     FLOPs: 1 per input element, one pass over it.

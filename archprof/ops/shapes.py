@@ -17,7 +17,7 @@ _DEFAULTS = ("bool", "int64", "float32", "complex64")
 """The dtype a plain Python number brings, by category; floats are torch's default dtype, taken to be float32."""
 
 
-def fit(claim: bool, message: str) -> None:  # noqa: FBT001 - reads as `fit(a == b, ...)`
+def fit(claim: bool, message: str) -> None:
     """Raise ValueError with `message` unless `claim` holds."""
     if not claim:
         raise ValueError(message)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class View:
     """What part of a profile to show: at or below `path`, to `depth` levels (None: by cost), which columns and rows.
 
-    `sort` names a column (largest first), `top` keeps that many rows; `raw` writes numbers without prefixes, `fold` makes one row of
-    modules in a row that are exactly alike. `width` is
-    the terminal's, in characters, `color` whether it has colours.
+    `sort` names a column (largest first), `top` keeps that many rows; `raw` writes numbers without prefixes, `fold`
+    makes one row of modules in a row that are exactly alike. `width` is the terminal's, in characters, `color` whether
+    it has colours, `unicode` whether it knows more than ASCII.
     """
 
     path: str = ""
@@ -51,12 +51,12 @@ RENDERERS: Registry[Renderer] = Registry("format", "archprof.renderers")
 
 
 def renderer(name: str, suffix: str = "") -> Callable[[Callable[[Profile, View], str]], Callable[[Profile, View], str]]:
-    """Return a decorator that registers a function from a Profile and a View to text.
+    r"""Return a decorator that registers a function from a Profile and a View to text.
 
     >>> @renderer("names")
     ... def names(profile, view):
     ...     "The names of the ops, one a line."
-    ...     return "".join(f"{op.name}\\n" for op in profile.graph.ops)
+    ...     return "".join(f"{op.name}\n" for op in profile.graph.ops)
     >>> RENDERERS["names"].about
     'The names of the ops, one a line.'
     """

@@ -29,7 +29,12 @@ def records(profile: Profile, view: View) -> tuple[list[str], list[list[object]]
     depth = depth_of(profile) if view.depth is None else view.depth
     rows = leaves_of(rows_of(profile, dataclasses.replace(view, depth=depth, fold=False)))
     return ["name", "type", "output_shape", *columns], [
-        [row.path, row.kind, row.shape, *(None if is_partial(profile, row, name) else value(profile, row, name) for name in columns)]
+        [
+            row.path,
+            row.kind,
+            row.shape,
+            *(None if is_partial(profile, row, name) else value(profile, row, name) for name in columns),
+        ]
         for row in rows
     ]
 

@@ -46,7 +46,9 @@ def as_dict(profile: Profile) -> dict[str, Any]:
         "totals": profile.totals,
         "gaps": [{"op": gap.op, "reason": gap.reason} for gap in profile.gaps],
         "claims": [{"measure": c.measure, "printed": c.printed, "source": c.source} for c in profile.claims],
-        "columns": {name: {"unit": c.unit, "total": c.total, "meaning": c.meaning} for name, c in profile.columns.items()},
+        "columns": {
+            name: {"unit": c.unit, "total": c.total, "meaning": c.meaning} for name, c in profile.columns.items()
+        },
         "ops": ops,
         "versions": dict(profile.versions),
     }

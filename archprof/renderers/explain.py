@@ -21,7 +21,7 @@ def explain(profile: Profile, view: View) -> str:
     width = max((len(op.name) for op, _ in terms), default=0)
     lines += [f"  {op.name:<{width}}  {facts.formula} = {facts.macs:,}" for op, facts in terms]
     total = sum(facts.macs for _, facts in terms)
-    lines.append(f"  {'total':<{width}}  {total:,}" + (f" ({units.count(total, 'MAC')})" if total >= 1000 else ""))  # noqa: PLR2004
+    lines.append(f"  {'total':<{width}}  {total:,}" + (f" ({units.count(total, 'MAC')})" if total >= 1000 else ""))
     unknown = [op.name for op, facts in counted if isinstance(facts, Unknown)]
     rest = len(counted) - len(terms) - len(unknown)
     if rest:
@@ -41,7 +41,9 @@ def one(profile: Profile, op: Op) -> str:
         lines.append(f"           {RULES.origin(op.kind)}")
     makers = {edge.position: edge.producer for edge in profile.graph.reads(op.name)}
     for position, tensor in enumerate(op.inputs):
-        lines.append(f"  input    {makers.get(position, '(from where the recorder cannot see)')} {tensor} {tensor.dtype}")
+        lines.append(
+            f"  input    {makers.get(position, '(from where the recorder cannot see)')} {tensor} {tensor.dtype}"
+        )
     lines += [f"  output   {tensor} {tensor.dtype}" for tensor in op.outputs]
     for weight in op.weights:
         kind = "buffer" if weight.is_buffer else "weight"

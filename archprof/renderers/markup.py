@@ -19,7 +19,12 @@ def markdown(profile: Profile, view: View) -> str:
     frame = selected(profile, view)
     for column in frame.select_dtypes(exclude="number"):
         frame[column] = frame[column].str.replace("|", "\\|")
-    return frame.to_markdown(index=False, disable_numparse=True, colalign=["left"] * 3 + ["right"] * (len(frame.columns) - 3)) + "\n"
+    return (
+        frame.to_markdown(
+            index=False, disable_numparse=True, colalign=["left"] * 3 + ["right"] * (len(frame.columns) - 3)
+        )
+        + "\n"
+    )
 
 
 @renderer("latex", ".tex")
@@ -36,11 +41,13 @@ def latex(profile: Profile, view: View) -> str:
 
 def selected(profile: Profile, view: View) -> pd.DataFrame:
     """Return the rows as text cells, numbers with prefixes unless `raw`."""
-    import pandas as pd  # noqa: PLC0415 - half a second that other formats do not need
+    import pandas as pd
 
     columns = columns_of(profile, view.columns or ("params", "macs", "flops"))
     rows = rows_of(profile, view)
-    cells = [[row.path, row.kind, row.shape, *(cell(profile, row, name, raw=view.raw) for name in columns)] for row in rows]
+    cells = [
+        [row.path, row.kind, row.shape, *(cell(profile, row, name, raw=view.raw) for name in columns)] for row in rows
+    ]
     total = ["total", f"{len(profile.graph)} ops", "", *(total_cell(profile, name, raw=view.raw) for name in columns)]
     if not view.path and view.top is None:
         cells.append(total)

@@ -34,7 +34,7 @@ def source(
     fold: str = "exact",
     legend: bool = True,
 ) -> str:
-    """Return the diagram as DOT, its title being the model's name; see `archprof.renderers.diagram.diagram` for the options."""
+    """Return the diagram as DOT, its title being the model's name; the options are those of `diagram.diagram`."""
     from archprof.renderers.diagram import diagram
 
     inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.graph.inputs)

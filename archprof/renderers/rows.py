@@ -89,7 +89,9 @@ def walk(profile: Profile, group: Group, depth: int, *, fold: bool) -> Iterator[
     yield from _below(profile, [group], depth, (), fold=fold)
 
 
-def _below(profile: Profile, copies: Sequence[Group], depth: int, last: tuple[bool, ...], *, fold: bool) -> Iterator[Row]:
+def _below(
+    profile: Profile, copies: Sequence[Group], depth: int, last: tuple[bool, ...], *, fold: bool
+) -> Iterator[Row]:
     first = copies[0]
     runs = list(_runs(profile, first, fold=fold))
     for number, (start, end) in enumerate(runs):
@@ -123,7 +125,11 @@ def _runs(profile: Profile, group: Group, *, fold: bool) -> Iterator[tuple[int, 
         part = group.parts[start]
         if fold and isinstance(part, Group):
             looks = _look(profile, part)
-            while end < len(group.parts) and isinstance(group.parts[end], Group) and looks == _look(profile, group.parts[end]):
+            while (
+                end < len(group.parts)
+                and isinstance(group.parts[end], Group)
+                and looks == _look(profile, group.parts[end])
+            ):
                 end += 1
         yield start, end
         start = end
@@ -156,7 +162,7 @@ def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
     return names
 
 
-def value(profile: Profile, row: Row, column: str) -> Any:  # noqa: ANN401 - whatever the column holds
+def value(profile: Profile, row: Row, column: str) -> Any:
     """Return a row's value in a column, over those of its ops that are known; None where none is."""
     values = profile.values[column]
     if len(row.ops) == 1:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from archprof import units
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import Row, cell, columns_of, depth_of, rows_of, value
+from archprof.renderers.rows import Row, cell, columns_of, rows_of, value
 from archprof.result import Profile
 
 DEFAULT = ("params", "macs")
@@ -44,7 +44,9 @@ def table(profile: Profile, view: View) -> str:
     for name in cells:
         lines.add_column(Text(name), no_wrap=True, justify="left" if name in {"layer", "type"} else "right")
     if bar is not None:
-        lines.add_column(Text(share_heading(f"share of {metric}", bar)), no_wrap=True, justify="left" if bar else "right")
+        lines.add_column(
+            Text(share_heading(f"share of {metric}", bar)), no_wrap=True, justify="left" if bar else "right"
+        )
     for row, *texts in zip(rows, *cells.values(), strict=True):
         part = [] if bar is None else [share(value(profile, row, metric), profile.totals[metric] or 1, bar)]
         lines.add_row(*map(Text, texts), *part, style="bold" if row.is_group and view.color else "")
@@ -59,8 +61,8 @@ def printed(parts: Iterable[RenderableType], view: View) -> str:
     """
     buffer = io.StringIO()
     colors = "truecolor" if view.color else None
-    console = Console(file=buffer, width=view.width, force_terminal=view.color, color_system=colors, no_color=not view.color,
-                      highlight=False, legacy_windows=False)  # fmt: skip
+    console = Console(file=buffer, width=view.width, force_terminal=view.color, color_system=colors,
+                      no_color=not view.color, highlight=False, legacy_windows=False)  # fmt: skip
     for part in parts:
         width = max(view.width, console.measure(part).minimum) if isinstance(part, Table) else view.width
         console.print(part, width=width, crop=False, no_wrap=False)
@@ -101,15 +103,16 @@ def gaps_line(profile: Profile) -> str:
     return f"{len(gaps)} op{'s' * (len(gaps) != 1)} unknown, so totals are lower bounds: {names} ({gaps[0].reason})"
 
 
-def fitted(cells: dict[str, list[str]], columns: Sequence[str], metric: str, width: int) -> tuple[list[str], int | None]:
+def fitted(
+    cells: dict[str, list[str]], columns: Sequence[str], metric: str, width: int
+) -> tuple[list[str], int | None]:
     """Take columns out of `cells` until they and the share fit the width: shapes first, then the last columns.
 
     Return their names, and the length of the share's bar (None: no share).
     """
     dropped: list[str] = []
     for gone in ("", "output", *reversed(columns[1:]), "share"):
-        if gone in cells:
-            del cells[gone]
+        cells.pop(gone, None)
         if gone:
             dropped.append(gone)
         for bar in BARS if gone != "share" else ():
@@ -137,7 +140,7 @@ def share(number: int | None, whole: int, length: int) -> Text:
 
 def percent(part: float) -> str:
     """Return a share in percent, a small one as `<0.1%`."""
-    return f"{part:.1%}" if part >= 0.0005 else "<0.1%"  # noqa: PLR2004 - what rounds to 0.0 %
+    return f"{part:.1%}" if part >= 0.0005 else "<0.1%"
 
 
 def prefix(row: Row) -> str:
@@ -161,7 +164,9 @@ def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) ->
     lines = [f"! {gaps_line(profile)}"] if profile.gaps else []
     shown = max((len(row.last) for row in rows), default=1)
     if view.depth is None and any(row.is_group and not row.is_open for row in rows):
-        lines.append(f"shown to depth {shown}; --depth {shown + 1} opens more, --sort macs --top 10 lists the costliest layers")
+        lines.append(
+            f"shown to depth {shown}; --depth {shown + 1} opens more, --sort macs --top 10 lists the costliest layers"
+        )
     if dropped:
         lines.append(f"left out for lack of width: {', '.join(dropped)}")
     unused = profile.outside.get("params", 0)
@@ -173,5 +178,17 @@ def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) ->
 
 def plain(text: str) -> str:
     """Return the table in ASCII, for terminals that know no other."""
-    table = str.maketrans({"│": "|", "├": "+", "└": "+", "─": "-", "━": "-", "…": "~", "×": "x", "█": "#", **dict.fromkeys("▏▎▍▌▋▊▉", "#")})
+    table = str.maketrans(
+        {
+            "│": "|",
+            "├": "+",
+            "└": "+",
+            "─": "-",
+            "━": "-",
+            "…": "~",
+            "×": "x",
+            "█": "#",
+            **dict.fromkeys("▏▎▍▌▋▊▉", "#"),
+        }
+    )
     return text.translate(table).encode("ascii", "replace").decode("ascii")

@@ -12,7 +12,6 @@ from archprof.errors import UserError, nearest
 from archprof.expand import expand
 from archprof.language import Document, read
 from archprof.language.bundled import bundled
-
 from archprof.meta import weights_of
 
 if TYPE_CHECKING:
@@ -44,7 +43,9 @@ def find(model: str | os.PathLike[str]) -> tuple[Path, str]:
         raise UserError(f"there is no file {os.fspath(path)!r}")
     close = nearest(text, bundled())
     guess = f"did you mean {close!r}? " if close else ""
-    raise UserError(f"there is no model {text!r}: {guess}'archprof list specs' shows the bundled ones, or give a file.yaml")
+    raise UserError(
+        f"there is no model {text!r}: {guess}'archprof list specs' shows the bundled ones, or give a file.yaml"
+    )
 
 
 def document(model: str | os.PathLike[str]) -> tuple[Document, str]:
@@ -64,7 +65,8 @@ def load(
 ) -> Spec:
     """Return the Spec of a bundled name, `file.yaml` or `file.yaml:variant`, every choice made.
 
-    `dtype` is that of weights and float inputs; without it weights have the type of the first float input. Raises UserError where there is no such model, SpecError with every mistake of the file.
+    `dtype` is that of weights and float inputs; without it weights have the type of the first float input.
+    Raises UserError where there is no such model, SpecError with every mistake of the file.
 
     >>> [call.layer for call in load("inception-bottleneck").calls]
     ['Conv2d', 'Conv2d']

@@ -34,7 +34,7 @@ DIRECTIONS = ("TB", "LR")
 FOLDS = ("exact", "none")
 
 
-def diagram(  # noqa: PLR0913 - the options of `archprof draw`, one to one
+def diagram(
     graph: Graph,
     *,
     title: str,

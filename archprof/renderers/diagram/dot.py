@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from archprof.renderers.diagram.measure import Amount, Costs
 
 
-def write(  # noqa: PLR0913 - what is drawn, and how
+def write(
     graph: Graph, sketch: Sketch, costs: Costs, *, heading: Sequence[str], direction: str, note: str | None
 ) -> str:
     """Return the DOT text of a sketch; `heading` are the lines above it, and a `note` of None leaves the legend out."""
@@ -189,7 +189,7 @@ class _Writer:
         said = self._said(piece.copies, amount)
         shape = self._new_shape(piece)
         minor = all(op.kind in FOLLOWERS or op.kind in JOINS for op in box.spoken)
-        if minor and not (amount.unknown or badge or shape or amount.share >= 0.01):  # noqa: PLR2004 - the first colour
+        if minor and not (amount.unknown or badge or shape or amount.share >= 0.01):
             return what
         second = " · ".join(filter(None, (span_text(piece.paths, piece.within), said, shape)))
         return f"<B>{what}{badge}</B><BR/>{_small(second)}"

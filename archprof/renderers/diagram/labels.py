@@ -35,7 +35,7 @@ def box_text(box: Box) -> str:
 def join_text(box: Box) -> str | None:
     """Return the sign of a box that only joins tensors, `+` or `concat`; None for any other box."""
     kind = box.spoken[0].kind
-    if len(box.spoken) > 1 or len(box.spoken[0].inputs) < 2:  # noqa: PLR2004 - one tensor and a number join nothing
+    if len(box.spoken) > 1 or len(box.spoken[0].inputs) < 2:
         return None
     return JOINS.get(kind) or ("concat" if kind in CONCATS else None)
 

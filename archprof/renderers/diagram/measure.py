@@ -95,9 +95,9 @@ def percent(share: float) -> str:
     >>> percent(0.0288), percent(0.1234), percent(0.00004), percent(1.0)
     ('2.9 %', '12.3 %', '< 0.1 %', '100 %')
     """
-    if 0 < share < 0.0005:  # noqa: PLR2004 - half of the last digit shown
+    if 0 < share < 0.0005:
         return "< 0.1 %"
-    return "100 %" if share >= 0.9995 else f"{100 * share:.1f} %"  # noqa: PLR2004
+    return "100 %" if share >= 0.9995 else f"{100 * share:.1f} %"
 
 
 def _value(graph: Graph, op: Op, metric: str) -> int:

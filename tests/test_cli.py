@@ -1,0 +1,286 @@
+"""The command line: what it prints, where, and with which exit code; mistakes are one line and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from archprof import __version__
+from archprof.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def cli(folder, monkeypatch: pytest.MonkeyPatch):
+    """Run a command among the small specs; return exit code, standard output and standard error."""
+    monkeypatch.chdir(folder)
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words: str, **env: str) -> tuple[int, str, str]:
+        result = CliRunner().invoke(main, words, env=env, prog_name="archprof", catch_exceptions=False)
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
+
+
+def real(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **env}
+    return subprocess.run(
+        [sys.executable, "-m", "archprof", *words], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+# -- what it prints ----------------------------------------------------------------------------------------------------
+
+
+def test_a_pipe_gets_rows_and_a_file_of_any_name_is_a_model(cli) -> None:
+    code, out, err = cli("show", "chain.yaml", "--columns", "params, macs")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "name\ttype\toutput_shape\tparams\tmacs",
+        "conv\tConv2d\t1x4x6x6\t112\t3888",
+        "relu\tReLU\t1x4x6x6\t0\t0",
+        "flatten\tFlatten\t1x144\t0\t0",
+        "fc\tLinear\t1x10\t1450\t1440",
+    ]
+
+
+def test_a_table_can_be_forced_and_keeps_to_the_columns_of_the_environment(cli) -> None:
+    code, out, _ = cli("show", "resnet18", "--format", "table", COLUMNS="60")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 60
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "colours"),
+    [
+        (["--color", "always"], {}, True),
+        (["--color", "always"], {"NO_COLOR": "1"}, True),
+        ([], {"FORCE_COLOR": "1"}, True),
+        ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ([], {"FORCE_COLOR": "1", "TERM": "dumb"}, False),
+        (["--color", "never"], {"FORCE_COLOR": "1"}, False),
+        ([], {}, False),
+    ],
+)
+def test_colour_follows_options_and_environment(words, env, colours, cli) -> None:
+    _, out, _ = cli("show", "chain.yaml", "--format", "table", *words, **{"TERM": "xterm", **env})
+    assert ("\x1b[" in out) == colours
+
+
+def test_options_change_the_model(cli) -> None:
+    _, out, _ = cli("show", "resnet18", "--set", "classes=10", "--batch", "2", "--input", "image=3x64x64", "--dtype",
+                    "float16", "--format", "json")  # fmt: skip
+    document = json.loads(out)
+    assert document["inputs"] == {"image": {"shape": [2, 3, 64, 64], "dtype": "float16"}}
+    assert document["totals"]["params"] == 11_689_512 - 990 * 513
+    assert document["totals"]["param_bytes"] == 2 * document["totals"]["params"]
+
+
+def test_several_models_follow_each_other(cli) -> None:
+    code, out, _ = cli("show", "chain.yaml", "shared.yaml")
+    assert code == 0
+    assert [line.partition("\t")[0] for line in out.splitlines()] == [
+        "name", "conv", "relu", "flatten", "fc", "", "name", "first", "again", "last",
+    ]  # fmt: skip
+
+
+def test_several_models_in_json_are_a_comparison(cli) -> None:
+    code, out, err = cli("show", "chain.yaml", "shared.yaml", "--format", "json")
+    assert (code, out) == (2, "")
+    assert "compare --format json" in err
+    code, out, _ = cli("compare", "chain.yaml", "shared.yaml", "--format", "json")
+    assert [document["model"] for document in json.loads(out)] == ["chain", "shared"]
+
+
+def test_one_wrong_model_prints_nothing_of_the_others(cli) -> None:
+    code, out, err = cli("show", "chain.yaml", "nosuch")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: there is no model 'nosuch'")
+
+
+def test_the_lecture_is_one_command_each(cli) -> None:
+    assert "28*28*192*5*5*32 = 120,422,400" in cli("explain", "inception-direct")[1]
+    assert "12,443,648" in cli("explain", "inception-bottleneck")[1]
+    assert "0.1033x" in cli("compare", "inception-direct", "inception-bottleneck", "--format", "table")[1]
+
+
+@pytest.mark.parametrize("what", ["specs", "layers", "ops", "analyses", "formats"])
+def test_lists_are_printed(what: str, cli) -> None:
+    code, out, err = cli("list", what)
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) > 5
+    assert not out.startswith("\n")
+
+
+def test_checks_pass_and_print_claims_beside_ours(cli) -> None:
+    code, out, _ = cli("check", "resnet50", "chain.yaml")
+    assert code == 0
+    assert "resnet50: ok, 9 checks, 25.56 M parameters, 4.089 GMAC" in out
+    assert "  macs: printed 4.089G, computed 4.089 G (+0.0%); torchvision" in out
+    assert cli("check", "--quiet", "resnet50")[:2] == (0, "")
+
+
+def test_a_check_that_fails_is_exit_code_1(cli, tmp_path) -> None:
+    spec = tmp_path / "wrong.yaml"
+    spec.write_text(
+        "archprof: 1\nname: wrong\ninputs:\n  x: float32[4]\nsteps:\n  a: Linear(2)\nchecks:\n  - params == 11\n"
+    )
+    code, out, _ = cli("check", str(spec))
+    assert code == 1
+    assert "error[E601]: this check does not hold" in out
+    assert "params is 10" in out
+    assert "wrong: fails" in out
+
+
+def test_gaps_are_exit_code_1_only_where_it_is_strict(cli) -> None:
+    assert cli("show", "gap.yaml")[0] == 0
+    code, out, err = cli("show", "gap.yaml", "--strict")
+    assert code == 1
+    assert out.startswith("name\t")
+    assert err == "gap: what.odd is unknown: no rule for 'mystery'\n"
+    assert cli("show", "chain.yaml", "--strict")[0] == 0
+
+
+def test_a_twin_is_verified(cli) -> None:
+    pytest.importorskip("torchvision")
+    code, out, _ = cli("verify", "resnet18", "--against", "torchvision:resnet18")
+    assert code == 0
+    assert "122 equal keys, outputs 1x1000 bit-equal" in out
+    code, out, _ = cli("verify", "resnet18", "--set", "classes=10", "--against", "torchvision:resnet18")
+    assert code == 1
+    assert "2 keys of another shape: fc.weight, fc.bias" in out
+
+
+def test_pictures_are_written_and_named_on_standard_error(cli, tmp_path) -> None:
+    code, out, err = cli("draw", "chain.yaml", "-o", str(tmp_path / "a b.dot"))
+    assert (code, out) == (0, "")
+    assert err == f"wrote {tmp_path / 'a b.dot'}\n"
+    assert cli("draw", "chain.yaml", "shared.yaml", "-o", f"{tmp_path}/new/folder/")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "new/folder").iterdir()) == ["chain.svg", "shared.svg"]
+
+
+# -- mistakes ----------------------------------------------------------------------------------------------------------
+
+MISTAKES = [
+    ("show nosuch", "error: there is no model 'nosuch'"),
+    ("show resnet5", "did you mean 'resnet"),
+    ("show nosuch.yaml", "error: there is no file 'nosuch.yaml'"),
+    ("show chain.yaml:other", "chain has no variant 'other'"),
+    ("show chain.yaml --format pdf", "there is no format 'pdf'; there are csv"),
+    ("show chain.yaml --columns mac", "there is no column 'mac'; did you mean 'macs'?"),
+    ("show chain.yaml --sort mac", "there is no column 'mac'; did you mean 'macs'?"),
+    ("show chain.yaml --path cnv", "chain has nothing at 'cnv'; did you mean 'conv'?"),
+    ("show chain.yaml --batch 0", "0 is not in the range x>=1"),
+    ("show chain.yaml --depth 0", "0 is not in the range x>=1"),
+    ("show chain.yaml --top 0", "0 is not in the range x>=1"),
+    ("show chain.yaml --input img=3x8x8", "the spec has no input 'img'"),
+    ("show chain.yaml --input image=3xax8", "'3xax8' are not sizes such as 3x192x192"),
+    ("show chain.yaml --input image=3x0x8", "the sizes of an input must be 1 or more"),
+    ("show chain.yaml --input image=3x2x2", "Conv2d"),
+    ("show chain.yaml --input image", "'image' is not name=3x224x224"),
+    ("show resnet18 --set sizes=3", "the spec has no param 'sizes'"),
+    ("show resnet18 --set size", "'size' is not name=value"),
+    ("show resnet18 --set size=-3", "the sizes of an input must be 1 or more"),
+    ("show resnet18 --set size=1+", "the expression ends too early"),
+    ("show chain.yaml --dtype int8", "'int8' is not one of"),
+    ("show chain.yaml --plugin nosuch.py", "error: there is no plug-in file '"),
+    ("show chain.yaml --plugin chain.yaml", "is not a Python file"),
+    ("explain chain.yaml cnv", "did you mean 'conv'?"),
+    ("compare chain.yaml --columns mac", "did you mean 'macs'?"),
+    ("compare chain.yaml --format pdf", "there is no format for a comparison 'pdf'"),
+    ("check nosuch", "there is no model 'nosuch'"),
+    ("verify chain.yaml --against tv:resnet18", "cannot compare with 'tv:resnet18': write torchvision:NAME"),
+    (
+        "verify chain.yaml --against torchvision:resnet19",
+        "torchvision has no model 'resnet19'; did you mean 'resnet18'?",
+    ),
+    ("draw chain.yaml -o x.gif", "a picture's name ends in .svg, .pdf, .png, .dot, not '.gif'"),
+    ("draw chain.yaml -o nosuch/x.svg", "there is no folder"),
+    ("draw chain.yaml -o chain.yaml/", "cannot make the folder 'chain.yaml/': File exists"),
+    ("draw chain.yaml shared.yaml -o x.svg", "several models need a folder"),
+    ("draw chain.yaml -o x.dot --metric nope", "there is no diagram metric 'nope'"),
+    ("list nosuch", "'nosuch' is not one of"),
+    ("nosuch", "No such command 'nosuch'"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES, ids=[words for words, _ in MISTAKES])
+def test_a_mistake_is_told_on_standard_error_with_exit_code_2(words: str, message: str, cli) -> None:
+    code, out, err = cli(*words.split())
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    if err.startswith("error: "):
+        assert err.count("\n") == 1
+
+
+def test_a_mistake_in_a_spec_is_shown_at_its_line(cli, tmp_path) -> None:
+    spec = tmp_path / "my net.yaml"
+    spec.write_text("archprof: 1\nname: net\ninputs:\n  x: float32[4]\nsteps:\n  a: Linaer(2)\n")
+    code, _, err = cli("show", str(spec))
+    assert code == 2
+    assert err.splitlines()[0] == f"{spec}:6:6: error[E201]: there is no layer or block 'Linaer'"
+    assert "did you mean 'Linear'?" in err
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_the_users_mistake(cli, tmp_path) -> None:
+    tmp_path.chmod(0o500)
+    code, _, err = cli("draw", "chain.yaml", "-o", str(tmp_path / "x.svg"))
+    assert code == 2
+    assert err.startswith("error: cannot write ")
+
+
+# -- as a real command -------------------------------------------------------------------------------------------------
+
+
+def test_the_real_command_says_its_version() -> None:
+    found = real("--version")
+    assert (found.returncode, found.stdout) == (0, f"archprof, version {__version__}\n")
+
+
+def test_the_real_command_profiles_with_a_plug_in_in_plain_ascii(folder) -> None:
+    plugin = str(Path(__file__).parent / "mystery.py")
+    found = real(
+        "compare", str(folder / "gap.yaml"), str(folder / "chain.yaml"), "--plugin", plugin, "--format", "table",
+        PYTHONIOENCODING="ascii",
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "! gap: 1 op unknown" in found.stdout
+
+
+def test_a_plug_in_that_takes_our_name_is_the_users_mistake(tmp_path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("import archprof\n@archprof.layer\ndef Conv2d(x, /): ...\n")
+    found = real("show", "lenet5", "--plugin", str(plugin))
+    assert found.returncode == 2
+    assert "there already is a layer 'Conv2d', from archprof.layers.window" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = f"'{sys.executable}' -m archprof list ops | head -n 1; echo ${{PIPESTATUS[0]}}"
+    found = subprocess.run(["bash", "-c", command], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
+                           text=True, check=True)  # fmt: skip
+    assert found.stderr == ""
+    assert found.stdout.splitlines()[-1] in {"0", "1"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux only")
+def test_a_full_disk_is_said_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(
+            [sys.executable, "-m", "archprof", "list", "formats"], env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (found.returncode, found.stderr) == (2, "error: the disk is full\n")
