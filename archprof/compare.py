@@ -58,7 +58,7 @@ def as_table(profiles: Sequence[Profile], view: View) -> str:
     """
     names = measures(profiles, view)
     totals = {name: [both(profiles[0], p, name, raw=view.raw) for p in profiles] for name in names}
-    totals["ops"] = [str(len(p.graph)) for p in profiles]
+    totals["ops"] = [str(len(p.network)) for p in profiles]
     cells = {
         "": list(totals),
         **{f"{i} {p.model}": [texts[i] for texts in totals.values()] for i, p in enumerate(profiles)},
@@ -103,7 +103,7 @@ def as_delimited(separator: str) -> Callable[[Sequence[Profile], View], str]:
         buffer = io.StringIO()
         writer = csv.writer(buffer, delimiter=separator, lineterminator="\n")
         writer.writerow(["model", *names, "ops", "gaps"])
-        writer.writerows([p.model, *(p.totals[m] for m in names), len(p.graph), len(p.gaps)] for p in profiles)
+        writer.writerows([p.model, *(p.totals[m] for m in names), len(p.network), len(p.gaps)] for p in profiles)
         return buffer.getvalue()
 
     return write

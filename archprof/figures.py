@@ -105,19 +105,19 @@ class _Figures(Evaluator):
         return self.spelled(at)
 
     def ops(self, at: Expression, path: str) -> Sequence[int]:
-        found = [i for i, op in enumerate(self.profile.graph.ops) if f"{op.path}.".startswith(f"{path}.")]
+        found = [i for i, op in enumerate(self.profile.network.ops) if f"{op.path}.".startswith(f"{path}.")]
         if not found:
-            close = nearest(path, {op.path.split(".")[0] for op in self.profile.graph.ops})
+            close = nearest(path, {op.path.split(".")[0] for op in self.profile.network.ops})
             raise mistake(at, "E202", f"there is no step {path!r}", f"did you mean {close!r}?" if close else "")
         return found
 
     def shape(self, at: Expression, path: str) -> tuple[int, ...]:
-        graph = self.profile.graph
+        graph = self.profile.network
         if path == "out" and len(graph.outputs) == 1:
             name, number = next(iter(graph.outputs.values()))
         elif path in graph.outputs:
             name, number = graph.outputs[path]
-        elif path in graph.network and graph[path].kind == "input":
+        elif path in graph.nodes and graph[path].kind == "input":
             name, number = path, 0
         else:
             name, number = graph.ops[self.ops(at, path)[-1]].name, 0

@@ -1,4 +1,4 @@
-"""Graph: a typed view of the networkx.MultiDiGraph whose nodes are ops in execution order and whose edges are tensors.
+"""Graph: a network whose nodes are ops in execution order and whose edges are tensors, for us and for networkx.
 
 It stores and answers questions about structure; it computes no cost.
 """
@@ -34,13 +34,12 @@ class Edge:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A network as ops and tensors.
+    """A network as ops and tensors; `networkx` is the same as a networkx.MultiDiGraph.
 
-    `network` has one node an op (attribute `op`) in execution order, inputs first, and one edge a tensor read
-    (attributes `output`, `position`, `shape`, `dtype`, `bytes`; key = (output, position)), so `x * x` keeps both.
-    `outputs` maps the network's output names to (op name, output number); `weights` are all of the model's, used or
-    not; `modules` has the class or block of each group of ops, by its path. `facts` holds what the rules say, by op
-    name.
+    `nodes` has every op by name in execution order, the network's inputs first. `edges` has one entry a tensor read, by
+    consumer in that order and then by position, so `x * x` keeps both.
+    `outputs` maps the network's output names to (op name, output number); `weights` are all of the model's, used or not;
+    `modules` has the class or block of each group of ops, by its path. `facts` holds what the rules say, by op name.
 
     >>> op = Op("relu", "relu", "relu", inputs=(Tensor((1, 8)),), outputs=(Tensor((1, 8)),))
     >>> graph = Graph.of([("x", Tensor((1, 8)))], [(op, [("x", 0)])], {"out": ("relu", 0)})
@@ -48,7 +47,8 @@ class Graph:
     (['x'], ['relu'])
     """
 
-    network: networkx.MultiDiGraph
+    nodes: Mapping[str, Op]
+    edges: tuple[Edge, ...] = ()
     outputs: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     weights: tuple[Weight, ...] = ()
     modules: Mapping[str, str] = field(default_factory=dict)
@@ -67,24 +67,18 @@ class Graph:
 
         An input whose producer is None came from nowhere the recorder could see; it gets no edge.
         """
-        import networkx
-
-        network = networkx.MultiDiGraph()
-        for name, tensor in inputs:
-            network.add_node(name, op=Op(name, INPUT, name, outputs=(tensor,)))
+        nodes = {name: Op(name, INPUT, name, outputs=(tensor,)) for name, tensor in inputs}
+        edges = []
         for op, sources in ops:
-            network.add_node(op.name, op=op)
+            nodes[op.name] = op
             for position, (tensor, source) in enumerate(zip(op.inputs, sources, strict=True)):
                 if source is not None:
-                    producer, output = source
-                    measures = {"shape": tensor.shape, "dtype": tensor.dtype, "bytes": tensor.bytes}
-                    key = (output, position)
-                    network.add_edge(producer, op.name, key=key, output=output, position=position, **measures)
-        return cls(network, dict(outputs), tuple(weights), dict(modules or {}))
+                    edges.append(Edge(source[0], op.name, source[1], position, tensor))
+        return cls(nodes, tuple(edges), dict(outputs), tuple(weights), dict(modules or {}))
 
     def __getitem__(self, name: str) -> Op:
         """Return the op (or input) called `name`."""
-        return self.network.nodes[name]["op"]
+        return self.nodes[name]
 
     def __len__(self) -> int:
         """Return the number of executed ops."""
@@ -97,25 +91,50 @@ class Graph:
     @cached_property
     def ops(self) -> tuple[Op, ...]:
         """The executed ops, in order."""
-        return tuple(op for _, op in self.network.nodes(data="op") if op.kind != INPUT)
+        return tuple(op for op in self.nodes.values() if op.kind != INPUT)
 
     @cached_property
     def inputs(self) -> tuple[Op, ...]:
         """The network's inputs, as nodes of kind `input`."""
-        return tuple(op for _, op in self.network.nodes(data="op") if op.kind == INPUT)
+        return tuple(op for op in self.nodes.values() if op.kind == INPUT)
 
     @cached_property
-    def edges(self) -> tuple[Edge, ...]:
-        """All edges, by consumer in execution order and then by position."""
-        return tuple(edge for op in self.ops for edge in self.reads(op.name))
+    def networkx(self) -> networkx.MultiDiGraph:
+        """A plain networkx graph: one node an op (attribute `op`), inputs first; one edge a tensor read.
+
+        An edge has `output`, `position`, `shape`, `dtype` and `bytes`; its key is (output, position).
+        """
+        import networkx  # half a second with its algorithms, and tables do without it
+
+        graph = networkx.MultiDiGraph()
+        graph.add_nodes_from((name, {"op": op}) for name, op in self.nodes.items())
+        for edge in self.edges:
+            measures = {"shape": edge.tensor.shape, "dtype": edge.tensor.dtype, "bytes": edge.tensor.bytes}
+            key = (edge.output, edge.position)
+            graph.add_edge(edge.producer, edge.consumer, key, output=edge.output, position=edge.position, **measures)
+        return graph
+
+    @cached_property
+    def _into(self) -> Mapping[str, list[Edge]]:
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.consumer, []).append(edge)
+        return found
+
+    @cached_property
+    def _out_of(self) -> Mapping[str, list[Edge]]:
+        found: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            found.setdefault(edge.producer, []).append(edge)
+        return found
 
     def reads(self, name: str) -> list[Edge]:
         """Return the edges into the op `name`, in the order of its inputs."""
-        found = [
-            Edge(producer, name, data["output"], data["position"], Tensor(data["shape"], data["dtype"]))
-            for producer, _, data in self.network.in_edges(name, data=True)
-        ]
-        return sorted(found, key=lambda edge: edge.position)
+        return self._into.get(name, [])
+
+    def feeds(self, name: str) -> list[Edge]:
+        """Return the edges out of the op `name`, by consumer in execution order."""
+        return self._out_of.get(name, [])
 
     def producers(self, name: str) -> list[str]:
         """Return the names of the ops whose outputs the op `name` reads, in the order of its inputs."""
@@ -123,7 +142,7 @@ class Graph:
 
     def consumers(self, name: str) -> list[str]:
         """Return the names of the ops that read an output of `name`, each once, in execution order."""
-        return list(self.network.successors(name))
+        return list(dict.fromkeys(edge.consumer for edge in self.feeds(name)))
 
     @cached_property
     def owned_weights(self) -> Mapping[str, tuple[Weight, ...]]:

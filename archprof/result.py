@@ -50,7 +50,7 @@ class Group:
 class Profile:
     """The result of `archprof.profile`.
 
-    `columns` are measures of the ops and `values[name]` a column's values, in the order of `graph.ops` (None: unknown).
+    `columns` are measures of the ops and `values[name]` a column's values, in the order of `network.ops` (None: unknown).
     Counts are for the batch given; counts and bytes are ints.
 
     >>> import archprof
@@ -59,7 +59,7 @@ class Profile:
     """
 
     model: str
-    graph: Graph
+    network: Graph
     columns: Mapping[str, Column]
     values: Mapping[str, Sequence[Any]]
     outside: Mapping[str, int]
@@ -72,7 +72,7 @@ class Profile:
     @cached_property
     def totals(self) -> dict[str, int]:
         """The total of every column that has one, over the ops whose value is known; `gaps` lists those it misses."""
-        ops = range(len(self.graph))
+        ops = range(len(self.network))
         summed = [name for name, column in self.columns.items() if column.total != "none"]
         return {name: self.total(name, ops) + self.outside.get(name, 0) for name in summed}
 
@@ -104,11 +104,11 @@ class Profile:
     def gaps(self) -> list[Gap]:
         """The ops that no rule knows, and those with an input that nobody was seen to make."""
         found = []
-        for op in self.graph.ops:
-            facts = self.graph.facts[op.name]
+        for op in self.network.ops:
+            facts = self.network.facts[op.name]
             if isinstance(facts, Unknown):
                 found.append(Gap(op.name, facts.reason))
-            elif self.graph.network.in_degree(op.name) < len(op.inputs):
+            elif len(self.network.reads(op.name)) < len(op.inputs):
                 found.append(Gap(op.name, "an input comes from where the recorder cannot see"))
         return found
 
@@ -119,7 +119,7 @@ class Profile:
         """One row an op, indexed by its name, in execution order; unknown values are missing."""
         import pandas as pd
 
-        ops = self.graph.ops
+        ops = self.network.ops
         described = {
             "kind": [op.kind for op in ops],
             "path": [op.path for op in ops],
@@ -139,7 +139,7 @@ class Profile:
         if depth < 1:
             raise UserError(f"modules are grouped at depth 1 or more, not {depth}")
         groups: dict[str, list[int]] = {}
-        for number, op in enumerate(self.graph.ops):
+        for number, op in enumerate(self.network.ops):
             groups.setdefault(".".join(op.path.split(".")[:depth]), []).append(number)
         sums = {
             name: [
@@ -162,9 +162,11 @@ class Profile:
     def tree(self) -> Group:
         """The ops as a tree of modules, after their paths."""
         root = Group("")
-        prefixes = {".".join(op.path.split(".")[:i]) for op in self.graph.ops for i in range(1, op.path.count(".") + 1)}
+        prefixes = {
+            ".".join(op.path.split(".")[:i]) for op in self.network.ops for i in range(1, op.path.count(".") + 1)
+        }
         groups = {"": root}
-        for number, op in enumerate(self.graph.ops):
+        for number, op in enumerate(self.network.ops):
             parent = root
             parts = op.path.split(".")
             levels = [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
@@ -188,11 +190,11 @@ class Profile:
     def ops_at(self, path: str) -> list[int]:
         """Return the numbers of the ops at or below a path; raise UserError where there are none."""
         if not path:
-            return list(range(len(self.graph)))
-        found = [i for i, op in enumerate(self.graph.ops) if op.name == path or f"{op.path}.".startswith(f"{path}.")]
+            return list(range(len(self.network)))
+        found = [i for i, op in enumerate(self.network.ops) if op.name == path or f"{op.path}.".startswith(f"{path}.")]
         if not found:
             paths = {
-                ".".join(op.path.split(".")[:i]) for op in self.graph.ops for i in range(1, op.path.count(".") + 2)
+                ".".join(op.path.split(".")[:i]) for op in self.network.ops for i in range(1, op.path.count(".") + 2)
             }
             close = nearest(path, paths)
             guess = f"; did you mean {close!r}?" if close else f"; its parts are {', '.join(g for g in self._top())}"
@@ -200,14 +202,14 @@ class Profile:
         return found
 
     def _top(self) -> list[str]:
-        return list(dict.fromkeys(op.path.split(".")[0] for op in self.graph.ops))
+        return list(dict.fromkeys(op.path.split(".")[0] for op in self.network.ops))
 
     # Pages.
 
     @property
-    def networkx(self) -> networkx.MultiDiGraph:
-        """The plain networkx graph: one node an op (attribute `op`), one edge a tensor read."""
-        return self.graph.network
+    def graph(self) -> networkx.MultiDiGraph:
+        """The plain networkx graph: one node an op (attribute `op`), one edge a tensor read; see `Graph.networkx`."""
+        return self.network.networkx
 
     def render(self, format: str, **options: Any) -> str:
         """Return the profile in a registered format (`archprof list formats`)."""

@@ -268,7 +268,7 @@ def test_a_folded_network_written_out_is_the_network(plan: Plan) -> None:
     tree = folded(graph)
     index = {op.name: place for place, op in enumerate(ops([tree]))}
     assert expanded(graph, tree) == [content(graph, op, index) for op in ops([tree])]
-    assert sorted(index) == sorted(graph.network.nodes)
+    assert sorted(index) == sorted(graph.networkx.nodes)
 
 
 @settings(max_examples=100, deadline=None)
@@ -279,7 +279,7 @@ def test_the_shares_in_a_picture_make_up_the_whole(plan: Plan, depth: int) -> No
     measured = costs(graph, "flops")
     sketch = sketcher.sketch(cut(sketcher, measured, depth).opened)
     names = [name for piece in sketch.pieces for name in piece.names]
-    assert sorted(names) == sorted(graph.network.nodes)
+    assert sorted(names) == sorted(graph.networkx.nodes)
     known = [[name for name in piece.names if graph[name].kind != INPUT] for piece in sketch.pieces]
     assert sum(measured.of(part).share for part in known) == pytest.approx(1.0)
 

@@ -42,7 +42,7 @@ def rank(graph):
 @archprof.renderer("names", ".txt")
 def names(profile, view):
     """The names of the ops, one a line."""
-    return "".join(f"{op.name}\\n" for op in profile.graph.ops)
+    return "".join(f"{op.name}\\n" for op in profile.network.ops)
 '''
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networkx
 import pytest
 
 from archprof.errors import UserError
@@ -45,7 +46,7 @@ def test_a_chains_totals_are_the_sums(profiled) -> None:
 
 
 def test_a_shortcut_is_an_edge_from_the_input(profiled) -> None:
-    graph = profiled("residual").graph
+    graph = profiled("residual").network
     assert graph.producers("sum") == ["act", "x"]
     assert graph.consumers("x") == ["a", "sum"]
     assert profiled("residual").flops == (2 * 64 + 8) + 8 + 8
@@ -54,8 +55,8 @@ def test_a_shortcut_is_an_edge_from_the_input(profiled) -> None:
 def test_two_branches_are_both_counted(profiled) -> None:
     found = profiled("branches")
     assert (found.params, found.macs) == (36 + 54, 32 + 48)
-    assert found.graph.producers("both") == ["left", "right"]
-    assert found.graph["both"].outputs[0].shape == (1, 10)
+    assert found.network.producers("both") == ["left", "right"]
+    assert found.network["both"].outputs[0].shape == (1, 10)
 
 
 def test_a_shared_layer_costs_each_time_and_is_owned_once(profiled) -> None:
@@ -70,7 +71,7 @@ def test_a_tied_weight_is_one_weight(profiled) -> None:
 
 
 def test_a_square_reads_its_input_twice(profiled) -> None:
-    graph = profiled("two").graph
+    graph = profiled("two").network
     assert [(edge.producer, edge.position) for edge in graph.reads("square")] == [("product", 0), ("product", 1)]
     assert list(graph.outputs.items()) == [("square", ("square", 0)), ("out", ("out", 0))]
 
@@ -92,10 +93,10 @@ def test_a_module_that_misses_an_op_has_no_sum(profiled) -> None:
 
 def test_a_network_without_ops_has_nothing(profiled) -> None:
     found = profiled("nothing")
-    assert (found.macs, found.params, len(found.graph), found.gaps) == (0, 0, 0, [])
+    assert (found.macs, found.params, len(found.network), found.gaps) == (0, 0, 0, [])
     assert found.table.empty
     assert found.by_module().empty
-    assert found.graph.outputs == {"out": ("x", 0)}
+    assert found.network.outputs == {"out": ("x", 0)}
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -161,12 +162,12 @@ def test_a_bigger_setting_makes_a_bigger_network(profiled) -> None:
 
 def test_a_path_finds_ops_at_and_below_it(profiled) -> None:
     found = profiled("resnet18")
-    assert [found.graph.ops[i].name for i in found.ops_at("layer2.0.downsample")] == [
+    assert [found.network.ops[i].name for i in found.ops_at("layer2.0.downsample")] == [
         "layer2.0.downsample.0",
         "layer2.0.downsample.1",
     ]
     assert found.ops_at("layer1.0.conv1") == [4]
-    assert len(found.ops_at("")) == len(found.graph)
+    assert len(found.ops_at("")) == len(found.network)
 
 
 def test_a_path_that_is_none_names_the_nearest(profiled) -> None:
@@ -183,3 +184,12 @@ def test_a_name_is_no_prefix_of_another(profiled) -> None:
 def test_a_profile_prints_as_its_table_and_shows_in_a_notebook(profiled) -> None:
     assert str(profiled("chain")).startswith("chain: 1.562 k parameters")
     assert profiled("chain")._repr_html_().startswith('<table class="archprof">')
+
+
+def test_the_graph_is_a_plain_networkx_graph() -> None:
+    graph = profile("inception-bottleneck").graph
+    assert type(graph) is networkx.MultiDiGraph
+    assert list(graph) == ["x", "reduction", "conv"]
+    # 1 x 16 x 28 x 28 values of 4 bytes are 50,176 bytes
+    assert list(graph.edges(data="bytes")) == [("x", "reduction", 602_112), ("reduction", "conv", 50_176)]
+    assert graph.nodes["conv"]["op"].kind == "conv2d"

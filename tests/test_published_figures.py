@@ -25,7 +25,7 @@ def at(network: str, *paths: str) -> dict[str, int]:
 def shape_at(network: str, path: str) -> list[int]:
     """Return the shape a step gives out, the batch left out."""
     found = profiled(network)
-    return list(found.graph.ops[found.ops_at(path)[-1]].outputs[0].shape[1:])
+    return list(found.network.ops[found.ops_at(path)[-1]].outputs[0].shape[1:])
 
 
 # LeCun et al. 1998, Proc. IEEE 86(11), section II-B: (layer, output, trainable parameters, connections).

@@ -55,8 +55,8 @@ def test_claims_lie_near_our_figures(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_printed_formulas_evaluate_to_the_macs(name: str) -> None:
     _, found = profiled(name)
-    for op in found.graph.ops:
-        facts = found.graph.facts[op.name]
+    for op in found.network.ops:
+        facts = found.network.facts[op.name]
         assert isinstance(facts, Facts)
         assert evaluated(facts.formula) == facts.macs, (op.path, facts.formula)
 

@@ -24,7 +24,7 @@ def paths(graph: Graph) -> list[tuple[str, str, str]]:
 
 
 def test_ops_of_one_step_stand_below_it_by_kind(profiled) -> None:
-    assert paths(profiled("sequence").graph) == [
+    assert paths(profiled("sequence").network) == [
         ("rnn.zeros", "rnn.zeros", "zeros"),
         ("rnn.zeros_1", "rnn.zeros", "zeros"),
         ("rnn.lstm", "rnn.lstm", "lstm"),
@@ -37,7 +37,7 @@ def test_ops_of_one_step_stand_below_it_by_kind(profiled) -> None:
 
 
 def test_recurrent_nets_and_attention_are_read_whole(profiled) -> None:
-    graph = profiled("sequence").graph
+    graph = profiled("sequence").network
     # 4 gates of 5 units see 6 inputs and 5 states at each of 7 steps
     assert graph.facts["rnn.lstm"].macs == 7 * 4 * 5 * (6 + 5)
     # four projections of 5 to 5 for 7 positions, and all pairs of positions for scores and for mixing
@@ -52,7 +52,7 @@ def test_recurrent_nets_and_attention_are_read_whole(profiled) -> None:
 
 @pytest.mark.parametrize("name", ["resnet50", "googlenet", "alexnet", "lenet5-1998", "sequence"])
 def test_names_are_unique_and_every_weight_belongs_to_one_op(name: str, profiled) -> None:
-    graph = profiled(name).graph
+    graph = profiled(name).network
     names = [op.name for op in graph]
     assert len(set(names)) == len(names)
     owned = [weight.name for weights in graph.owned_weights.values() for weight in weights]
@@ -62,7 +62,7 @@ def test_names_are_unique_and_every_weight_belongs_to_one_op(name: str, profiled
 
 
 def test_every_op_of_a_spec_knows_its_line(profiled) -> None:
-    spans = {op.name: op.span.line for op in profiled("chain").graph}
+    spans = {op.name: op.span.line for op in profiled("chain").network}
     assert spans == {"conv": 7, "relu": 8, "flatten": 9, "fc": 10}
 
 

@@ -56,7 +56,7 @@ def renderer(name: str, suffix: str = "") -> Callable[[Callable[[Profile, View],
     >>> @renderer("names")
     ... def names(profile, view):
     ...     "The names of the ops, one a line."
-    ...     return "".join(f"{op.name}\n" for op in profile.graph.ops)
+    ...     return "".join(f"{op.name}\n" for op in profile.network.ops)
     >>> RENDERERS["names"].about
     'The names of the ops, one a line.'
     """

@@ -20,7 +20,7 @@ def document(profile: Profile, view: View) -> str:  # noqa: ARG001 - the documen
 
 def as_dict(profile: Profile) -> dict[str, Any]:
     """Return the document as plain dicts, lists, strings and ints; unknown is null."""
-    graph = profile.graph
+    graph = profile.network
     ops = []
     for number, op in enumerate(graph.ops):
         facts = graph.facts[op.name]

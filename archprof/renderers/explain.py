@@ -14,9 +14,9 @@ def explain(profile: Profile, view: View) -> str:
     """Formula of every op's MACs, adding up to the total; for one op also its rule, weights and FLOPs."""
     numbers = profile.ops_at(view.path)
     if view.path and len(numbers) == 1:
-        return one(profile, profile.graph.ops[numbers[0]])
+        return one(profile, profile.network.ops[numbers[0]])
     lines = [f"{profile.model}{f' {view.path}' if view.path else ''}: MACs (multiply-accumulates), op by op"]
-    counted = [(profile.graph.ops[n], profile.graph.facts[profile.graph.ops[n].name]) for n in numbers]
+    counted = [(profile.network.ops[n], profile.network.facts[profile.network.ops[n].name]) for n in numbers]
     terms = [(op, facts) for op, facts in counted if isinstance(facts, Facts) and facts.macs]
     width = max((len(op.name) for op, _ in terms), default=0)
     lines += [f"  {op.name:<{width}}  {facts.formula} = {facts.macs:,}" for op, facts in terms]
@@ -33,13 +33,13 @@ def explain(profile: Profile, view: View) -> str:
 
 def one(profile: Profile, op: Op) -> str:
     """Return everything known about one op."""
-    facts = profile.graph.facts[op.name]
-    owned = profile.graph.owned_weights[op.name]
+    facts = profile.network.facts[op.name]
+    owned = profile.network.owned_weights[op.name]
     lines = [f"{op.name}: {op.layer or op.kind} ({op.kind})" + (f", {op.span}" if op.span else "")]
     if op.kind in RULES:
         lines += [f"  rule     {line}" if i == 0 else f"           {line}" for i, line in enumerate(RULES[op.kind].doc)]
         lines.append(f"           {RULES.origin(op.kind)}")
-    makers = {edge.position: edge.producer for edge in profile.graph.reads(op.name)}
+    makers = {edge.position: edge.producer for edge in profile.network.reads(op.name)}
     for position, tensor in enumerate(op.inputs):
         lines.append(
             f"  input    {makers.get(position, '(from where the recorder cannot see)')} {tensor} {tensor.dtype}"

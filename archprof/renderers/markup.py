@@ -48,7 +48,7 @@ def selected(profile: Profile, view: View) -> pd.DataFrame:
     cells = [
         [row.path, row.kind, row.shape, *(cell(profile, row, name, raw=view.raw) for name in columns)] for row in rows
     ]
-    total = ["total", f"{len(profile.graph)} ops", "", *(total_cell(profile, name, raw=view.raw) for name in columns)]
+    total = ["total", f"{len(profile.network)} ops", "", *(total_cell(profile, name, raw=view.raw) for name in columns)]
     if not view.path and view.top is None:
         cells.append(total)
     return pd.DataFrame(cells, columns=["layer", "type", "output", *columns])

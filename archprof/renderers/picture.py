@@ -37,9 +37,9 @@ def source(
     """Return the diagram as DOT, its title being the model's name; the options are those of `diagram.diagram`."""
     from archprof.renderers.diagram import diagram
 
-    inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.graph.inputs)
+    inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.network.inputs)
     return diagram(
-        profile.graph, title=profile.model, metric=metric, depth=depth, expand=expand, collapse=collapse,
+        profile.network, title=profile.model, metric=metric, depth=depth, expand=expand, collapse=collapse,
         direction=direction, fold=fold, legend=legend, note=f"input {inputs}",
     )  # fmt: skip
 
@@ -73,4 +73,4 @@ def picture(profile: Profile, text: str, format: str, options: dict[str, object]
 
     made = render(text, format)
     metric = str(options.get("metric", "macs"))
-    return accessible(made, title(profile), description(profile.graph, metric)) if format == "svg" else made
+    return accessible(made, title(profile), description(profile.network, metric)) if format == "svg" else made

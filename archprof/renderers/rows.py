@@ -63,7 +63,7 @@ def fitting_depth(profile: Profile, view: View) -> int:
 
 def depth_of(profile: Profile) -> int:
     """Return how many levels the module tree has."""
-    return max((op.path.count(".") + 2 for op in profile.graph.ops), default=1)
+    return max((op.path.count(".") + 2 for op in profile.network.ops), default=1)
 
 
 def subtree(profile: Profile, path: str) -> Group:
@@ -101,17 +101,17 @@ def _below(
         groups = [part for part in parts if isinstance(part, Group)]
         if not groups:
             ops = tuple(part for part in parts if isinstance(part, int))
-            op = profile.graph.ops[ops[0]]
+            op = profile.network.ops[ops[0]]
             name = op.name.removeprefix(f"{first.path}.") if op.path != first.path else op.kind
             yield Row(name, op.name, times + (op.layer or op.kind), shape(op), ops, ends)
             continue
         ops = tuple(op for part in groups for op in part.ops())
         names = [part.path.removeprefix(f"{first.path}.") for part in groups[: end - start]]
         name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
-        block = profile.graph.modules.get(groups[0].path)
+        block = profile.network.modules.get(groups[0].path)
         size = f"{len(ops) // len(groups)} op{'s' * (len(ops) != len(groups))}"
         kind = times + (f"{block}, {size}" if block else size)
-        made = shape(profile.graph.ops[ops[-1]])
+        made = shape(profile.network.ops[ops[-1]])
         yield Row(name, groups[0].path, kind, made, ops, ends, is_group=True, is_open=depth > 1)
         if depth > 1:
             yield from _below(profile, groups, depth - 1, ends, fold=fold)
@@ -139,7 +139,7 @@ def _look(profile: Profile, group: Group | int) -> object:
     """Return all that two modules must share to be alike: paths, signatures, wiring inside and sizes of own weights."""
     if isinstance(group, int):
         return None
-    graph = profile.graph
+    graph = profile.network
     numbers = list(group.ops())
     place = {graph.ops[number].name: i for i, number in enumerate(numbers)}
     return [

@@ -82,14 +82,14 @@ def width_of(cells: Mapping[str, Sequence[str]]) -> int:
 
 def heading(profile: Profile) -> str:
     """Return the line above the table: name, totals, inputs."""
-    inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.graph.inputs)
+    inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.network.inputs)
     mark = "at least " if profile.gaps else ""
     totals = profile.totals
     parts = [
         f"{units.count(totals['params'])} parameters",
         f"{mark}{units.count(totals['macs'], 'MAC')}",
         f"{mark}{units.count(totals['flops'], 'FLOP')}",
-        f"{len(profile.graph):,} op{'s' * (len(profile.graph) != 1)}",
+        f"{len(profile.network):,} op{'s' * (len(profile.network) != 1)}",
     ]
     return f"{profile.model}: {', '.join(parts)}; input {inputs}"
 

@@ -130,10 +130,10 @@ def _copy(graph: Graph, nodes: Sequence[Node]) -> _Copy:
                 inner.add(((number[edge.producer], edge.output), (place, edge.position)))
             else:
                 reads[place, edge.position] = edge.producer, edge.output
-        for _, reader, output in graph.network.out_edges(name, data="output"):
-            if reader not in number:
-                readers.add(reader)
-                exports.add((place, output))
+        for edge in graph.feeds(name):
+            if edge.consumer not in number:
+                readers.add(edge.consumer)
+                exports.add((place, edge.output))
     left = {(number[name], output) for name, output in graph.outputs.values() if name in number}
     return _Copy(number, frozenset(inner), reads, frozenset(exports | left), frozenset(readers), bool(left))
 
