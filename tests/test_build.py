@@ -50,7 +50,7 @@ def test_a_real_module_gives_the_shapes_that_were_thought_out(name: str, spec_of
     spec = spec_of(name)
     with torch.no_grad():
         result = build(spec, "cpu").eval()(*example(spec))
-    graph = profiled(name).graph
+    graph = profiled(name).network
     results = result if isinstance(result, dict) else {next(iter(graph.outputs)): result}
     assert {key: tuple(value.shape) for key, value in results.items()} == {
         key: graph[op].outputs[number].shape for key, (op, number) in graph.outputs.items()
