@@ -21,7 +21,7 @@ SMALL = 10.5
 
 GRAPH = {
     "fontname": FONT, "fontsize": "13", "bgcolor": PAPER, "labelloc": "t", "labeljust": "c", "nodesep": "0.14",
-    "ranksep": "0.15", "pad": "0.1", "outputorder": "edgesfirst", "splines": "true",
+    "ranksep": "0.13", "pad": "0.1", "outputorder": "edgesfirst", "splines": "true",
 }  # fmt: skip
 HURRY = {"mclimit": "0.1", "nslimit": "1", "nslimit1": "1", "splines": "line"}
 """What a graph with too many long wires gets beside GRAPH, to keep its layout from taking minutes."""
