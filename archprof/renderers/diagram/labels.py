@@ -43,9 +43,15 @@ def join_text(box: Box) -> str | None:
 def relative(path: str, within: str) -> str:
     """Return a path as it is called inside the group `within`; a mere number keeps the name before it.
 
+    An op may have the path of its group: a lone layer has that of its step, and functions stand below it.
+
     >>> relative("layer1.0.conv1", "layer1.0"), relative("conv1", ""), relative("net.layer1.0", "net.layer1")
     ('conv1', 'conv1', 'layer1.0')
+    >>> relative("attention.q_proj", "attention.q_proj")
+    'q_proj'
     """
+    if path == within:
+        return path.rpartition(".")[2]
     name = path.removeprefix(f"{within}.") if within else path
     return f"{within.rpartition('.')[2]}.{name}" if within and name[:1].isdigit() else name
 
