@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import Problem, Span, nearest
@@ -48,17 +49,17 @@ class Names(Evaluator):
         self.scope = self.params
         self.slots = Slots(self.params.path)
 
+    @abstractmethod
     def run_chain(self, chain: Chain, value: Any, at: Any) -> Any:
         """Feed `value` through a chain of layers and return what comes out."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply_layer(self, layer: Layer, settings: dict[str, Any], flows: Sequence[Flow], at: Expression) -> Any:
         """Append a call of a layer and return its output."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bound(self, stage: Stage, *, complete: bool = True) -> dict[str, Any]:
         """Return a layer's settings by name."""
-        raise NotImplementedError
 
     def within(self, scope: Scope) -> Any:
         """Return a context in which names are looked up in `scope`."""

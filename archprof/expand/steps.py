@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import keyword
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 class Walk(Work):
     """Carries out bodies of steps."""
 
+    @abstractmethod
     def output_steps(self, scope: Scope, steps: Iterable[Step], found: list[tuple[str, Flow]]) -> None:
         """Collect the outputs that an `outputs:` section names."""
-        raise NotImplementedError
 
     def run_steps(self, scope: Scope, steps: Iterable[Step]) -> None:
         """Carry out steps one after the other."""

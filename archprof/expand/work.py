@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,21 +44,17 @@ class Work(Names):
         self.reached: set[str] = set()
         self.mode = MetaMode(memo)
 
-    def body(self, scope: Scope, name: str, body: Body, path: Path) -> Any:
-        """Return the value of a body: an expression, a list, or named steps."""
-        raise NotImplementedError
-
+    @abstractmethod
     def value_of(self, scope: Scope, name: str, body: Body, path: Path) -> Any:
         """Return a step's value, or Poison once its mistake is reported."""
-        raise NotImplementedError
 
+    @abstractmethod
     def inner_steps(self, scope: Scope, body: Steps) -> Any:
         """Carry out the steps of a block or mapping and return what leaves it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unused(self, scope: Scope) -> None:
         """Report every value that feeds nothing."""
-        raise NotImplementedError
 
     def run_chain(self, chain: Chain, value: Any, at: Any) -> Any:
         """Feed `value` through a chain of layers and return what comes out."""

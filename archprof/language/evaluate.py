@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archprof.errors import Problem, nearest
@@ -108,7 +109,7 @@ def advice(left: Any, right: Any) -> str:
     return ""
 
 
-class Evaluator:
+class Evaluator(ABC):
     """Evaluates expressions; names are looked up by `lookup`, and subclasses add tensors and layers."""
 
     def __init__(self, limits: Limits) -> None:
@@ -117,9 +118,9 @@ class Evaluator:
         self._steps = self._uncounted = self._depth = 0
         self._deadline = time.monotonic() + limits.seconds
 
+    @abstractmethod
     def lookup(self, at: Expression, name: str) -> Any:
         """Return the value of a name; raise Mistake where there is none."""
-        raise NotImplementedError
 
     def known_names(self) -> Sequence[str]:
         """Return the names that `lookup` knows, for guesses."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archprof import units
 from archprof.errors import UserError
@@ -23,25 +22,12 @@ def dot(profile: Profile, view: View) -> str:
     return source(profile, depth=view.depth, metric=view.sort or "macs")
 
 
-def source(
-    profile: Profile,
-    *,
-    metric: str = "macs",
-    depth: int | None = None,
-    expand: Sequence[str] = (),
-    collapse: Sequence[str] = (),
-    direction: str = "TB",
-    fold: str = "exact",
-    legend: bool = True,
-) -> str:
-    """Return the diagram as DOT, its title being the model's name; the options are those of `diagram.diagram`."""
+def source(profile: Profile, **options: Any) -> str:
+    """Return the diagram as DOT, its title being the model's name; see `archprof.renderers.diagram.diagram` for options."""
     from archprof.renderers.diagram import diagram
 
     inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.network.inputs)
-    return diagram(
-        profile.network, title=profile.model, metric=metric, depth=depth, expand=expand, collapse=collapse,
-        direction=direction, fold=fold, legend=legend, note=f"input {inputs}",
-    )  # fmt: skip
+    return diagram(profile.network, title=profile.model, note=f"input {inputs}", **options)
 
 
 def title(profile: Profile) -> str:
