@@ -19,8 +19,6 @@ from archprof.errors import DrawingError, UserError
 if TYPE_CHECKING:
     from archprof.result import Profile
 
-MODEL_HELP = "MODEL is a bundled name (archprof list specs), file.yaml, or file.yaml:variant."
-
 
 class Pairs(click.ParamType):
     """`name=value`, or `name=1x2x3` where sizes are wanted."""
@@ -145,7 +143,8 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "co
 def main() -> None:
     """Static profiler for neural-network architectures: parameters, multiply-adds, diagrams.
 
-    MODEL is a bundled name such as resnet50, file.yaml, or file.yaml:variant. No weight is ever allocated for analysis.
+    MODEL is a bundled name such as resnet50, file.yaml, file.yaml:variant, or torchvision:NAME. No weight is ever
+    allocated for analysis.
     """
 
 
@@ -232,7 +231,7 @@ def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None
             raise UserError(f"cannot make the folder {output!r}: {error.strerror}") from None
     for model in models:
         profile = profiled(model, options)
-        path = Path(output) / f"{profile.model}.svg" if into_folder else Path(output)
+        path = Path(output) / f"{profile.model.replace(':', '-')}.svg" if into_folder else Path(output)
         profile.draw(path, fold="exact" if fold else "none", **drawing)
         click.echo(f"wrote {path}", err=True)
 
@@ -309,14 +308,14 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(layers), indent=2))
 
 
-LISTS = ("specs", "layers", "ops", "analyses", "formats")
+LISTS = ("specs", "sources", "layers", "ops", "analyses", "formats")
 
 
 @main.command("list")
 @click.argument("what", type=click.Choice(LISTS), default="specs")
 @color_option
 def list_(what: str, color: str) -> None:
-    """List the bundled specs, the layers a spec may use, op rules, analyses (columns), or formats."""
+    """List the bundled specs, sources of other models, the layers a spec may use, op rules, analyses (columns), or formats."""
     from archprof.listing import listing
 
     click.echo(listing(what, **terminal(color)), nl=False)

@@ -70,6 +70,13 @@ def formats() -> tuple[list[str], Iterable[list[str]]]:
     return ["format", "what it is"], ([name, RENDERERS[name].about] for name in RENDERERS)
 
 
+def sources() -> tuple[list[str], Iterable[list[str]]]:
+    """Return the schemes that models of other packages are named by."""
+    from archprof.sources import SOURCES
+
+    return ["source", "what it is"], ([f"{name}:", SOURCES[name].about] for name in SOURCES)
+
+
 LISTINGS: dict[str, Callable[[], tuple[list[str], Iterable[list[str]]]]] = {
-    "specs": specs, "layers": layers, "ops": ops, "analyses": analyses, "formats": formats,
+    "specs": specs, "sources": sources, "layers": layers, "ops": ops, "analyses": analyses, "formats": formats,
 }  # fmt: skip

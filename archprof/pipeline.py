@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from archprof import __version__
+from archprof import __version__, sources
 from archprof.analyses import ANALYSES
 from archprof.build import build
+from archprof.errors import UserError
 from archprof.graph import Graph
 from archprof.ops import facts
 from archprof.records import Facts, Spec, Unknown
 from archprof.result import Profile
+from archprof.sources import SOURCES, Opened, Wish
 from archprof.sources.spec import load
 from archprof.trace import trace
 
@@ -33,27 +35,44 @@ def profile(
     dtype: str | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Profile:
-    """Return the Profile of a model: a bundled name, `file.yaml`, `file.yaml:variant`, or a Spec.
+    """Return the Profile of a model: a bundled name, `file.yaml`, `file.yaml:variant`, `torchvision:NAME`, or a Spec.
 
     `inputs` gives other input sizes by name (batch left out), `dtype` another float type of weights and inputs,
-    `settings` params of the spec. No weight is allocated and nothing is run but shapes. Raises UserError, and
-    SpecError with every mistake of a spec.
+    `settings` params of the spec, or arguments of another source. No weight is allocated and nothing is run but shapes.
+    Raises UserError, and SpecError with every mistake of a spec.
 
     >>> profile("inception-direct").macs, profile("inception-bottleneck").macs
     (120422400, 12443648)
     """
     memo: dict[Any, Seen] = {}
-    spec = model if isinstance(model, Spec) else load(
-        model, inputs, batch=batch, dtype=dtype, settings=settings, memo=memo
-    )  # fmt: skip
-    graph = trace(build(spec), dict(spec.inputs), memo)
+    opened = open_model(model, Wish(batch, inputs or {}, dtype, settings or {}), memo)
+    try:
+        graph = trace(opened.module, opened.inputs, memo)
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError, NotImplementedError) as error:
+        if isinstance(model, Spec) or sources.split(model) is None:
+            raise
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        sizes = ", ".join(f"{name} {tensor}" for name, tensor in opened.inputs.items())
+        raise UserError(f"{opened.name} cannot be run on shapes with {sizes}: {first}") from error
     attach_facts(graph)
     columns, values, outside = {}, {}, {}
     for entry in ANALYSES.values():
         for column, found in zip(entry.columns, entry.function(graph), strict=True):
             columns[column.name], values[column.name] = column, found.values
             outside[column.name] = found.outside
-    return Profile(spec.name, graph, columns, values, outside, spec.source, spec.claims, versions())
+    return Profile(opened.name, graph, columns, values, outside, opened.publication, opened.claims, versions())
+
+
+def open_model(model: str | os.PathLike[str] | Spec, wish: Wish, memo: dict[Any, Seen] | None = None) -> Opened:
+    """Return the module and inputs that a model's name means: from a source where it has a scheme, else from a spec."""
+    found = sources.split(model)
+    if found is not None:
+        scheme, name = found
+        return SOURCES[scheme].function(name, wish)
+    if not isinstance(model, Spec):
+        options = {"batch": wish.batch, "dtype": wish.dtype, "settings": wish.settings}
+        model = load(model, wish.inputs, **options, memo=memo)
+    return Opened(model.name, build(model), dict(model.inputs), model.source, model.claims)
 
 
 def compile(  # noqa: A001 - what it does, in the field's word

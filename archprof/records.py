@@ -222,11 +222,13 @@ class Spec:
 
 
 def hashable(value: object) -> object:
-    """Return `value` with its lists and dicts turned into tuples, so that it can be a dictionary key."""
+    """Return `value` with its lists, dicts and slices turned into tuples, so that it can be a dictionary key."""
     if isinstance(value, (list, tuple)):
         return tuple(map(hashable, value))
     if isinstance(value, dict):
         return tuple((key, hashable(item)) for key, item in value.items())
+    if isinstance(value, slice):  # hashable from Python 3.12 on
+        return "slice", value.start, value.stop, value.step
     return value
 
 

@@ -5,9 +5,11 @@ It remembers which torch function was called on which tensors, where in the mode
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -41,6 +43,7 @@ class Recorder(MetaMode):
         self.weights = weights
         self.records: list[Record] = []
         self.origin = Origin("", "", None)
+        self.is_container = False
         self.alive: list[torch.Tensor] = []
 
     def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002
@@ -51,7 +54,10 @@ class Recorder(MetaMode):
         self.alive += given + made
         inputs = tuple((described(t), id(t)) for t in given if id(t) not in self.weights)
         weights = tuple(dict.fromkeys(self.weights[id(t)] for t in given if id(t) in self.weights))
-        self.records.append(Record(seen, self.origin, inputs, tuple(map(id, made)), weights))
+        origin = self.origin
+        if self.is_container:  # a function right in a module that has others in it: it stands below the module
+            origin = Origin(f"{origin.path}.{seen.kind}".lstrip("."), "", None)
+        self.records.append(Record(seen, origin, inputs, tuple(map(id, made)), weights))
         return result
 
 
@@ -68,17 +74,48 @@ class _Nodes(fx.Interpreter):
         return super().run_node(n)
 
 
-def trace(module: fx.GraphModule, inputs: Mapping[str, Tensor], memo: dict[Any, Seen] | None = None) -> Graph:
+@contextlib.contextmanager
+def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
+    """Tell the recorder which module is running, by hooks that are gone afterwards."""
+    outer: list[tuple[Origin, bool]] = []
+
+    def enter(origin: Origin, is_container: bool) -> None:
+        outer.append((recorder.origin, recorder.is_container))
+        recorder.origin, recorder.is_container = replace(origin), is_container  # each call is an origin of its own
+
+    def leave(*_: object) -> None:
+        recorder.origin, recorder.is_container = outer.pop()
+
+    handles = []
+    for path, part in module.named_modules():
+        is_container = next(part.children(), None) is not None
+        origin = Origin(path, "" if is_container else type(part).__name__, None)
+        before = functools.partial(lambda o, c, *_: enter(o, c), origin, is_container)
+        handles += [part.register_forward_pre_hook(before), part.register_forward_hook(leave, always_call=True)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def trace(module: nn.Module, inputs: Mapping[str, Tensor], memo: dict[Any, Seen] | None = None) -> Graph:
     """Return the Graph of running `module` once, in evaluation mode, on meta tensors of the given shapes.
 
-    `inputs` are in the order of the module's placeholders. The module has to be on meta already.
+    `inputs` are in the order of the module's arguments. The module has to be on meta already, and may be changed: it is
+    put into evaluation mode, and one that caches what it computes keeps that.
     """
     weights, named = _weights(module)
     recorder = Recorder(named, memo)
     tensors = [empty(tensor) for tensor in inputs.values()]
     module.eval()
-    with torch.no_grad(), recorder:
-        result = _Nodes(module, recorder).run(*tensors)
+    with torch.no_grad():
+        if isinstance(module, fx.GraphModule):
+            with recorder:
+                result = _Nodes(module, recorder).run(*tensors)
+        else:
+            with _modules(module, recorder), recorder:
+                result = module(*tensors)
     producers: dict[int, Source] = {id(t): (name, 0) for name, t in zip(inputs, tensors, strict=True)}
     ops = _named_ops(recorder.records, set(inputs))
     rows: list[tuple[Op, Sequence[Source]]] = []
@@ -86,8 +123,17 @@ def trace(module: fx.GraphModule, inputs: Mapping[str, Tensor], memo: dict[Any, 
         rows.append((op, [producers.get(identity) for _, identity in record.inputs]))
         producers.update({identity: (op.name, number) for number, identity in enumerate(record.outputs)})
     outputs = {name: source for name, t in _outputs(result) if (source := producers.get(id(t))) is not None}
-    spec = module.meta.get("archprof")
-    return Graph.of(inputs.items(), rows, outputs, weights, spec.blocks if spec else None)
+    return Graph.of(inputs.items(), rows, outputs, weights, _groups(module))
+
+
+def _groups(module: nn.Module) -> Mapping[str, str]:
+    """Return the block or class of every module that has others in it, by its path."""
+    if isinstance(module, fx.GraphModule):
+        spec = module.meta.get("archprof")
+        return spec.blocks if spec else {}
+    named = module.named_modules()
+    plain = {"Sequential", "ModuleList", "ModuleDict"}  # these say nothing that the tree does not
+    return {p: type(m).__name__ for p, m in named if p and next(m.children(), None) and type(m).__name__ not in plain}
 
 
 def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight]]:

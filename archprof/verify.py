@@ -7,7 +7,6 @@ randomised first: a head of zeros would make any two networks equal.
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +15,10 @@ import torch
 from torch import nn
 
 from archprof.build import build
-from archprof.errors import UserError, nearest
+from archprof.errors import UserError
 from archprof.meta import DTYPES
 from archprof.records import Spec
+from archprof.sources import torchvision
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -127,20 +127,10 @@ def reference_module(reference: str, spec: Spec) -> nn.Module:
     scheme, _, name = reference.rpartition(":")
     if scheme not in {"", "torchvision"}:
         raise UserError(f"cannot compare with {reference!r}: write torchvision:NAME")
-    try:
-        from torchvision import models
-    except ImportError:
-        raise UserError("torchvision is not installed: pip install 'archprof[vision]'") from None
-    if name not in models.list_models():
-        close = nearest(name, models.list_models())
-        guess = f"; did you mean {close!r}?" if close else ""
-        raise UserError(f"torchvision has no model {name!r}{guess}")
-    options: dict[str, Any] = {"weights": None}
-    if "weights_backbone" in inspect.signature(models.get_model_builder(name)).parameters:
-        options["weights_backbone"] = None  # else torchvision downloads them
-    if name in {"googlenet", "inception_v3"}:
-        options |= {"init_weights": False, "aux_logits": any("aux" in output for output, _ in spec.outputs)}
-    return models.get_model(name, **options)
+    models = torchvision.package()
+    torchvision.check_name(models, name)
+    has_heads = any("aux" in output for output, _ in spec.outputs)
+    return torchvision.build(models, name, {"aux_logits": has_heads} if name in {"googlenet", "inception_v3"} else {})
 
 
 def outputs(result: Any) -> list[torch.Tensor]:

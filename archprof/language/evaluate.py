@@ -329,3 +329,11 @@ class Evaluator(ABC):
         raise mistake(at, "E205", "'->' has no place here", "numbers, names and lists only")
 
     on_tuple = on_pipe
+
+
+class Constants(Evaluator):
+    """Evaluates expressions without names: numbers, texts and lists."""
+
+    def lookup(self, at: Expression, name: str) -> Any:
+        """Raise Mistake: there are no names."""
+        raise mistake(at, "E202", f"there is nothing called {name!r} here; a text stands in quotes")

@@ -1,1 +1,67 @@
-"""Where models come from."""
+"""Where models come from: a registry from schemes (`torchvision:`) to what opens a model. Specs need no scheme."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archprof.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archprof.records import Claim, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a model is to be opened: samples at once, input sizes by name (batch left out), float type, arguments."""
+
+    batch: int = 1
+    inputs: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    dtype: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model ready to be traced: its module, on meta, and its inputs' Tensors in the order of its arguments."""
+
+    name: str
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    publication: str = ""
+    claims: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source: the function from a name and a Wish to an Opened model."""
+
+    function: Callable[[str, Wish], Opened]
+
+    @property
+    def about(self) -> str:
+        """First line of the docstring."""
+        return inspect.cleandoc(self.function.__doc__ or "").partition("\n")[0]
+
+
+SOURCES: Registry[Source] = Registry("source", "archprof.sources")
+
+
+def source(scheme: str) -> Callable[[Callable[[str, Wish], Opened]], Callable[[str, Wish], Opened]]:
+    """Return a decorator that registers a function from a name (behind the `scheme:`) and a Wish to an Opened model."""
+
+    def file(function: Callable[[str, Wish], Opened]) -> Callable[[str, Wish], Opened]:
+        SOURCES.register(scheme)(Source(function))
+        return function
+
+    return file
+
+
+def split(model: Any) -> tuple[str, str] | None:
+    """Return (scheme, name) of a model such as `torchvision:resnet50`, or None where no source has that scheme."""
+    scheme, colon, name = model.partition(":") if isinstance(model, str) else ("", "", "")
+    return (scheme, name) if colon and scheme in SOURCES else None

@@ -1,0 +1,96 @@
+"""torchvision's own networks: exact parameters, and MACs equal to its metadata to the three decimals it prints."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from archprof.cli import main
+from archprof.errors import UserError
+from archprof.pipeline import profile
+
+models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
+
+CLASSIFICATION = [name for name in models.list_models(module=models) if not name.startswith("regnet")]
+REGNET = ["regnet_y_400mf", "regnet_x_800mf"]  # built on the CPU, so two will do
+VIDEO = models.list_models(module=models.video)
+SEGMENTATION = models.list_models(module=models.segmentation)
+
+
+def published(name: str, size: int) -> dict[str, float]:
+    """Return the metadata of the network's weights that were trained with pictures of this size."""
+    for weights in models.get_model_weights(name):
+        crop = weights.transforms.keywords.get("crop_size", size)
+        if size in (crop, *(crop if isinstance(crop, (tuple, list)) else [])):
+            return weights.meta
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize("name", [*CLASSIFICATION, *REGNET, *VIDEO])
+def test_counts_are_those_of_the_metadata(name: str) -> None:
+    found = profile(f"torchvision:{name}")
+    meta = published(name, found.network.inputs[0].outputs[0].shape[-1])
+    # googlenet's figure leaves out its auxiliary heads: convolution 512 (528) x 128, its norm, two dense layers with biases
+    heads = (512 + 528) * 128 + 2 * (256 + 2048 * 1024 + 1024 + 1024 * 1000 + 1000) if name == "googlenet" else 0
+    assert found.params - heads == meta["num_params"]
+    assert found.macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
+    assert found.gaps == []
+
+
+@pytest.mark.parametrize("name", SEGMENTATION)
+def test_segmentation_counts_with_the_auxiliary_head_of_the_weights(name: str) -> None:
+    settings = {} if name.startswith("lraspp") else {"aux_loss": "true"}
+    found = profile(f"torchvision:{name}", settings=settings)
+    meta = published(name, 520)
+    assert found.params == meta["num_params"]
+    assert found.macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
+
+
+def test_a_spec_and_its_twin_are_counted_alike() -> None:
+    ours, theirs = profile("resnet50"), profile("torchvision:resnet50")
+    assert ours.totals == theirs.totals
+    assert [op.kind for op in ours.network.ops] == [op.kind for op in theirs.network.ops]
+
+
+def test_modules_give_ops_their_paths() -> None:
+    network = profile("torchvision:resnet18").network
+    assert [op.path for op in network.ops[:8]] == [
+        "conv1", "bn1", "relu", "maxpool", "layer1.0.conv1", "layer1.0.bn1", "layer1.0.relu", "layer1.0.conv2",
+    ]  # fmt: skip
+    assert network.producers("layer1.0.add") == ["layer1.0.bn2", "maxpool"]
+    assert network.modules["layer1.0"] == "BasicBlock"
+
+
+def test_a_wish_is_followed() -> None:
+    found = profile(
+        "torchvision:resnet18", {"x": [3, 64, 64]}, batch=2, dtype="bfloat16", settings={"num_classes": "10"}
+    )
+    assert str(found.network.inputs[0].outputs[0]) == "2x3x64x64"
+    assert found.params == 11_181_642  # 11,689,512 - 513,000 + 512 * 10 + 10
+    assert found.totals["param_bytes"] == 2 * 11_181_642
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["torchvision:resnet5"], "torchvision has no model 'resnet5'; did you mean 'resnet50'?"),
+        (["torchvision:raft_small"], "torchvision's 'raft_small' looks at its data"),
+        (["torchvision:resnet18", "--input", "y=3x4x4"], "has no input 'y': it is called 'x'"),
+        (
+            ["torchvision:resnet18", "--input", "x=4x64x64"],
+            "torchvision:resnet18 cannot be run on shapes with x 1x4x64x64",
+        ),
+        (["torchvision:resnet18", "--set", "num_clases=5"], "unexpected keyword argument 'num_clases'"),
+        (["torchvision:resnet18", "--set", "num_classes=five"], "there is nothing called 'five' here"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, ["show", *arguments])
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_detector_says_why_not() -> None:
+    with pytest.raises(UserError, match="looks at its data"):
+        profile("torchvision:fasterrcnn_resnet50_fpn")
