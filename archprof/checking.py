@@ -56,8 +56,9 @@ def expanded(models: Sequence[str]) -> Iterator[str]:
 
 def written(comparison: Comparison) -> str:
     """Return a claim as one line: measure, printed, computed, difference, source."""
-    claim = comparison.claim
+    claim, ratio = comparison.claim, comparison.ratio
+    difference = "" if ratio is None else f" ({ratio - 1:+.1%})"
     return (
-        f"{claim.measure}: printed {claim.text}, computed {units.count(comparison.computed)} "
-        f"({comparison.ratio - 1:+.1%}); {claim.source}"
+        f"{claim.measure}: printed {claim.text}, computed {units.count(comparison.computed)}"
+        f"{difference}; {claim.source}"
     )

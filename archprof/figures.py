@@ -31,9 +31,9 @@ class Comparison:
     computed: int
 
     @property
-    def ratio(self) -> float:
-        """Ours divided by the printed figure."""
-        return self.computed / self.claim.printed
+    def ratio(self) -> float | None:
+        """Ours divided by the printed figure; None where that is 0."""
+        return self.computed / self.claim.printed if self.claim.printed else None
 
 
 def check(spec: Spec, profile: Profile) -> list[Problem]:

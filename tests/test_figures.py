@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from archprof.checking import written
 from archprof.errors import SpecError
 from archprof.figures import check, compare_claims
 from archprof.pipeline import profile
@@ -83,6 +84,13 @@ def test_claims_stand_beside_our_figures(tmp_path) -> None:
     first, second = compare_claims(found)
     assert (first.claim.measure, first.claim.printed, first.computed) == ("macs", 5_300, 5_328)
     assert second.ratio == 1.562
+
+
+def test_a_claim_of_nothing_is_shown_without_a_ratio(tmp_path) -> None:
+    _, found = made(tmp_path, claims=['{buffers: 0, source: "a page"}', '{params: 0, source: "another"}'])
+    first, second = compare_claims(found)
+    assert (first.ratio, second.ratio) == (None, None)
+    assert written(second) == "params: printed 0, computed 1.562 k; another"
 
 
 def test_a_claim_of_an_unknown_measure_is_a_mistake(tmp_path) -> None:

@@ -184,9 +184,10 @@ class Names(Evaluator):
         for part in at.parts[1:]:
             stage = self.evaluate(part)
             if not isinstance(stage, Chain):
-                raise mistake(
-                    part, "E205", f"'->' feeds layers, not {kind_of(stage)}", "a capital letter begins a layer"
-                )
+                label = "a capital letter begins a layer"
+                if part.kind == "choice":  # in -> (A if cond else in)
+                    label = "take the source into the choice: in -> A if condition else in"
+                raise mistake(part, "E205", f"'->' feeds layers, not {kind_of(stage)}", label)
             value = self.longer(value, stage, part) if isinstance(value, Chain) else self.run_chain(stage, value, part)
         return value
 

@@ -52,13 +52,23 @@ def recurrent(name: str) -> Callable[..., Built]:
     Recurrent.__name__ = Recurrent.__qualname__ = name
 
     def build(x: Tensor, /, hidden_size: int, num_layers: int = 1, bias: bool = True, dropout: float = 0.0,
-              bidirectional: bool = False, proj_size: int = 0) -> Built:  # fmt: skip
+              bidirectional: bool = False) -> Built:  # fmt: skip
+        return made(x, hidden_size, num_layers, bias, dropout, bidirectional)
+
+    def build_projected(x: Tensor, /, hidden_size: int, num_layers: int = 1, bias: bool = True, dropout: float = 0.0,
+                        bidirectional: bool = False, proj_size: int = 0) -> Built:  # fmt: skip
+        return made(x, hidden_size, num_layers, bias, dropout, bidirectional, proj_size=proj_size)
+
+    def made(x: Tensor, hidden_size: int, num_layers: int, bias: bool, dropout: float, bidirectional: bool,
+             **extra: int) -> Built:  # fmt: skip
         if len(x.shape) != 3:
             raise ShapeError(f"{name} needs time x features, and gets {inside(x)}")
-        extra = {"proj_size": proj_size} if name == "LSTM" else {}
         return Recurrent(x.shape[-1], hidden_size, num_layers, bias, True, dropout, bidirectional, **extra)
 
-    return named(build, name, f"{name} over time x features; its outputs are the sequence and the last hidden state.")
+    function = build_projected if name == "LSTM" else build  # torch projects the state of an LSTM only
+    return named(
+        function, name, f"{name} over time x features; its outputs are the sequence and the last hidden state."
+    )
 
 
 for _name in ("LSTM", "GRU", "RNN"):

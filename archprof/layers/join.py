@@ -12,14 +12,14 @@ from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function
 
 from archprof.layers import Built, ShapeError, Size, layer
-from archprof.layers.window import inside, spatial, tupled
+from archprof.layers.window import axis_of, inside, spatial, tupled
 from archprof.records import Tensor
 
 
 @layer
 def Concat(*xs: Tensor, dim: int = 1) -> Built:
     """Inputs side by side along an axis (1 is the channels, 0 the batch)."""
-    axis = _axis(xs[0], dim)
+    axis = axis_of(xs[0], dim)
     others = {x.shape[:axis] + x.shape[axis + 1 :] for x in xs}
     if len(others) > 1:
         raise ShapeError(f"Concat needs equal shapes but for axis {dim}, and gets {', '.join(map(inside, xs))}")
@@ -104,7 +104,7 @@ def Permute(x: Tensor, /, dims: list[int]) -> Built:
 @layer
 def Transpose(x: Tensor, /, dim0: int, dim1: int) -> Built:
     """Two axes exchanged (0 is the batch)."""
-    _axis(x, dim0), _axis(x, dim1)
+    axis_of(x, dim0), axis_of(x, dim1)
     return lambda x: x.transpose(dim0, dim1)
 
 
@@ -117,7 +117,7 @@ def Mean(x: Tensor, /, dim: Size, keepdim: bool = False) -> Built:
 @layer
 def Select(x: Tensor, /, index: int, dim: int = 1) -> Built:
     """One slice of an axis, which goes."""
-    size = x.shape[_axis(x, dim)]
+    size = x.shape[axis_of(x, dim)]
     if not -size <= index < size:
         raise ShapeError(f"there is no item {index} on an axis of {size} ({inside(x)})")
     return lambda x: x.select(dim, index)
@@ -126,7 +126,7 @@ def Select(x: Tensor, /, index: int, dim: int = 1) -> Built:
 @layer
 def Slice(x: Tensor, /, start: int, end: int, dim: int = 1) -> Built:
     """Part of an axis, from start up to but not including end."""
-    size = x.shape[_axis(x, dim)]
+    size = x.shape[axis_of(x, dim)]
     if not 0 <= start < end <= size:
         raise ShapeError(f"there is no part {start}:{end} on an axis of {size} ({inside(x)})")
     return lambda x: x.narrow(dim, start, end - start)
@@ -135,8 +135,8 @@ def Slice(x: Tensor, /, start: int, end: int, dim: int = 1) -> Built:
 @layer
 def Chunk(x: Tensor, /, chunks: int, dim: int = 1) -> Built:
     """Equal parts of an axis, as that many outputs (`a, b: in -> Chunk(2)`)."""
-    if chunks < 1 or x.shape[_axis(x, dim)] % chunks:
-        raise ShapeError(f"an axis of {x.shape[_axis(x, dim)]} does not divide into {chunks} parts ({inside(x)})")
+    if chunks < 1 or x.shape[axis_of(x, dim)] % chunks:
+        raise ShapeError(f"an axis of {x.shape[axis_of(x, dim)]} does not divide into {chunks} parts ({inside(x)})")
     return lambda x: x.chunk(chunks, dim)
 
 
@@ -269,13 +269,6 @@ def pad_channels(input: torch.Tensor, channels: int, stride: int = 1) -> torch.T
     if has_torch_function((input,)):
         return handle_torch_function(pad_channels, (input,), input, channels, stride)
     return functional.pad(input[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, channels - input.shape[1]))
-
-
-def _axis(x: Tensor, dim: int) -> int:
-    rank = len(x.shape)
-    if not -rank <= dim < rank:
-        raise ShapeError(f"there is no axis {dim}: the tensor has {rank} (0 is the batch), {inside(x)}")
-    return dim % rank
 
 
 def _broadcast(xs: tuple[Tensor, ...], name: str) -> None:

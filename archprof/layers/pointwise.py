@@ -6,8 +6,8 @@ from typing import Literal
 
 from torch import nn
 
-from archprof.layers import Built, layer
-from archprof.layers.window import named
+from archprof.layers import Built, ShapeError, layer
+from archprof.layers.window import axis_of, inside, named
 from archprof.records import Tensor
 
 PLAIN = {
@@ -47,6 +47,8 @@ def LeakyReLU(x: Tensor, /, negative_slope: float = 0.01) -> Built:
 @layer
 def PReLU(x: Tensor, /, num_parameters: int = 1, init: float = 0.25) -> Built:
     """LeakyReLU with a learnt slope."""
+    if num_parameters != 1 and num_parameters != (x.shape[1] if len(x.shape) > 1 else 1):
+        raise ShapeError(f"PReLU has 1 slope or one a channel, not {num_parameters} for {inside(x)}")
     return nn.PReLU(num_parameters, init)
 
 
@@ -65,12 +67,14 @@ def Softplus(x: Tensor, /, beta: float = 1.0, threshold: float = 20.0) -> Built:
 @layer
 def Softmax(x: Tensor, /, dim: int = -1) -> Built:
     """exp(x), divided by its sum over an axis (0 is the batch)."""
+    axis_of(x, dim)
     return nn.Softmax(dim)
 
 
 @layer
 def LogSoftmax(x: Tensor, /, dim: int = -1) -> Built:
     """Logarithm of Softmax."""
+    axis_of(x, dim)
     return nn.LogSoftmax(dim)
 
 

@@ -29,6 +29,14 @@ def inside(x: Tensor) -> str:
     return str(list(x.shape[1:]))
 
 
+def axis_of(x: Tensor, dim: int) -> int:
+    """Return the place of an axis, counted from the front; raise ShapeError where there is none."""
+    rank = len(x.shape)
+    if not -rank <= dim < rank:
+        raise ShapeError(f"there is no axis {dim}: the tensor has {rank} (0 is the batch), {inside(x)}")
+    return dim % rank
+
+
 @overload
 def tupled(value: Size) -> int | tuple[int, ...]: ...
 @overload
@@ -40,17 +48,22 @@ def tupled(value: Size | str | None) -> int | str | tuple[int, ...] | None:
     return tuple(value) if isinstance(value, list) else value
 
 
+def check_sizes(dims: int, name: str, **settings: Sides) -> None:
+    """Raise ShapeError where a window's setting has not one number an axis, or one that is too small."""
+    for label, value in settings.items():
+        if isinstance(value, list) and len(value) not in {1, dims}:
+            raise ShapeError(f"{name} has {dims} spatial axes, and {label} has {len(value)} numbers")
+        smallest = 0 if label.endswith("padding") else 1
+        if not isinstance(value, str) and any(v < smallest for v in axes(tupled(value), dims)):
+            raise ShapeError(f"{label} must be {smallest} or more, not {value}")
+
+
 def check_window(
     x: Tensor, name: str, kernel: Size, stride: Size, padding: Sides, dilation: Size, *, ceil: bool = False
 ) -> None:
     """Raise ShapeError where the window is larger than the padded input or its sizes make no sense."""
     dims = len(x.shape) - 2
-    for label, value in (("kernel_size", kernel), ("stride", stride), ("padding", padding), ("dilation", dilation)):
-        if isinstance(value, list) and len(value) not in {1, dims}:
-            raise ShapeError(f"{name} has {dims} spatial axes, and {label} has {len(value)} numbers")
-        smallest = 0 if label == "padding" else 1
-        if not isinstance(value, str) and any(v < smallest for v in axes(tupled(value), dims)):
-            raise ShapeError(f"{label} must be {smallest} or more, not {value}")
+    check_sizes(dims, name, kernel_size=kernel, stride=stride, padding=padding, dilation=dilation)
     sizes, spread = axes(tupled(kernel), dims), axes(tupled(dilation), dims)
     window = Window(sizes, axes(tupled(stride), dims), conv_padding(sizes, tupled(padding), spread), spread)
     for length, reach, out in zip(x.shape[2:], _reach(window), slid(x.shape[2:], window, ceil=ceil), strict=True):
@@ -104,6 +117,13 @@ def transposed_convolution(dims: int) -> Callable[..., Built]:
               output_padding: Size = 0, groups: int = 1, bias: bool = True, dilation: Size = 1) -> Built:  # fmt: skip
         spatial(x, dims, name)
         check_groups(x, out_channels, groups)
+        check_sizes(
+            dims, name, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
+            output_padding=output_padding,
+        )  # fmt: skip
+        steps = zip(*(axes(tupled(v), dims) for v in (output_padding, stride, dilation)), strict=True)
+        if any(extra >= max(step, spread) for extra, step, spread in steps):
+            raise ShapeError(f"output_padding {output_padding} must be smaller than the stride or the dilation")
         sizes = map(tupled, (kernel_size, stride, padding, output_padding))
         return getattr(nn, name)(x.shape[1], out_channels, *sizes, groups, bias, tupled(dilation))
 
