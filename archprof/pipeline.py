@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
+
+from torch import nn
 
 from archprof import __version__, sources
 from archprof.analyses import ANALYSES
@@ -15,7 +17,7 @@ from archprof.graph import Graph
 from archprof.ops import facts
 from archprof.records import Facts, Spec, Unknown
 from archprof.result import Profile
-from archprof.sources import SOURCES, Opened, Wish
+from archprof.sources import SOURCES, Opened, Wish, module
 from archprof.sources.spec import load
 from archprof.trace import trace
 
@@ -28,29 +30,36 @@ if TYPE_CHECKING:
 
 
 def profile(
-    model: str | os.PathLike[str] | Spec,
-    inputs: Mapping[str, Sequence[int]] | None = None,
+    model: str | os.PathLike[str] | Spec | nn.Module,
+    inputs: Any = None,
     *,
     batch: int = 1,
     dtype: str | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Profile:
-    """Return the Profile of a model: a bundled name, `file.yaml`, `file.yaml:variant`, `torchvision:NAME`, or a Spec.
+    """Return the Profile of a model: a bundled name, `file.yaml`, `file.yaml:variant`, `torchvision:NAME`, Spec or nn.Module.
 
     `inputs` gives other input sizes by name (batch left out), `dtype` another float type of weights and inputs,
-    `settings` params of the spec, or arguments of another source. No weight is allocated and nothing is run but shapes.
+    `settings` params of the spec, or arguments of another source. An nn.Module is left as it is: a twin on meta is
+    traced, in evaluation mode; its `inputs` are tensors or shapes with the batch (one, several, or by argument), and it
+    has batch, float type and settings of its own. No weight is allocated and nothing is run but shapes.
     Raises UserError, and SpecError with every mistake of a spec.
 
     >>> profile("inception-direct").macs, profile("inception-bottleneck").macs
     (120422400, 12443648)
     """
     memo: dict[Any, Seen] = {}
-    opened = open_model(model, Wish(batch, inputs or {}, dtype, settings or {}), memo)
+    if isinstance(model, nn.Module):
+        if batch != 1 or dtype is not None or settings:
+            raise UserError("a module has its own batch, dtype and settings: give inputs with the batch you want")
+        opened = module.opened(model, inputs)
+    else:
+        opened = open_model(model, Wish(batch, inputs or {}, dtype, settings or {}), memo)
     try:
         graph = trace(opened.module, opened.inputs, memo)
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError, NotImplementedError) as error:
-        if isinstance(model, Spec) or sources.split(model) is None:
-            raise
+        if not isinstance(model, nn.Module) and sources.split(model) is None:
+            raise  # a spec that expands can be traced: this is our own mistake
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         sizes = ", ".join(f"{name} {tensor}" for name, tensor in opened.inputs.items())
         raise UserError(f"{opened.name} cannot be run on shapes with {sizes}: {first}") from error

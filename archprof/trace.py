@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -102,8 +103,8 @@ def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
 def trace(module: nn.Module, inputs: Mapping[str, Tensor], memo: dict[Any, Seen] | None = None) -> Graph:
     """Return the Graph of running `module` once, in evaluation mode, on meta tensors of the given shapes.
 
-    `inputs` are in the order of the module's arguments. The module has to be on meta already, and may be changed: it is
-    put into evaluation mode, and one that caches what it computes keeps that.
+    `inputs` are by the names of the module's arguments, or in their order. The module has to be on meta already. It may be
+    changed: it is put into evaluation mode, and one that caches what it computes keeps that.
     """
     weights, named = _weights(module)
     recorder = Recorder(named, memo)
@@ -115,7 +116,9 @@ def trace(module: nn.Module, inputs: Mapping[str, Tensor], memo: dict[Any, Seen]
                 result = _Nodes(module, recorder).run(*tensors)
         else:
             with _modules(module, recorder), recorder:
-                result = module(*tensors)
+                takes = inspect.signature(module.forward).parameters
+                by_name = dict(zip(inputs, tensors, strict=True))
+                result = module(**by_name) if takes.keys() >= by_name.keys() else module(*tensors)
     producers: dict[int, Source] = {id(t): (name, 0) for name, t in zip(inputs, tensors, strict=True)}
     ops = _named_ops(recorder.records, set(inputs))
     rows: list[tuple[Op, Sequence[Source]]] = []

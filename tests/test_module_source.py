@@ -1,0 +1,161 @@
+"""Any nn.Module: counted as hand arithmetic says, and left exactly as it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import archprof
+from archprof.errors import UserError
+
+
+class Branches(nn.Module):
+    """Two inputs, functions right in forward, a module used twice, a weight of its own, tensors that are no buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = nn.Linear(8, 8)
+        self.scale = nn.Parameter(torch.ones(8))
+        self.offsets = torch.arange(8.0)
+        self.unused = nn.Linear(8, 100)
+        self.calls = 0
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor | None = None) -> torch.Tensor:
+        self.calls += 1
+        both = self.shared(left) + self.shared(left if right is None else right)
+        return both * self.scale + self.offsets
+
+
+class Breaks(nn.Module):
+    """Fails after its first layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(x) @ torch.ones(7, 7, device=x.device)
+
+
+def state(module: nn.Module) -> tuple[object, ...]:
+    """Return all of a module that a profile might change."""
+    values = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    flags = [part.training for part in module.modules()]
+    hooks = [len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules()]
+    attributes = [sorted(vars(part)) for part in module.modules()]
+    return values, flags, hooks, attributes, torch.get_rng_state(), torch.is_grad_enabled(), torch.get_default_dtype()
+
+
+def same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    (a, *rest_a), (b, *rest_b) = one, other
+    assert isinstance(a, dict)
+    assert isinstance(b, dict)
+    (*plain_a, rng_a, _, dtype_a), (*plain_b, rng_b, _, dtype_b) = rest_a, rest_b
+    tensors = a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    return tensors and plain_a == plain_b and torch.equal(rng_a, rng_b) and dtype_a == dtype_b
+
+
+def test_a_module_called_twice_costs_twice_and_owns_its_weights_once() -> None:
+    found = archprof.profile(Branches(), [(3, 8), (3, 8)])
+    assert found.macs == 2 * 3 * 8 * 8
+    assert found.params == 8 * 8 + 8 + 8 + 8 * 100 + 100  # the unused layer is in the total ...
+    assert sum(found.values["params"]) == 8 * 8 + 8 + 8  # ... and in no row
+    assert [op.kind for op in found.network.ops] == ["linear", "linear", "add", "mul", "add"]
+    assert [op.name for op in found.network.ops] == ["shared", "shared_1", "add", "mul", "add_1"]
+
+
+def test_inputs_may_be_tensors_shapes_or_named() -> None:
+    module = Branches()
+    one = archprof.profile(module, torch.zeros(5, 8))
+    named = archprof.profile(module, {"left": (5, 8), "right": torch.zeros(5, 8)})
+    assert one.macs == named.macs == 2 * 5 * 8 * 8
+    assert [op.name for op in named.network.inputs] == ["left", "right"]
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+@pytest.mark.parametrize("grad", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_an_encoder_layer_costs_the_same_in_every_mode(is_training: bool, grad: type) -> None:
+    layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True).train(is_training)
+    with grad():
+        found = archprof.profile(layer, (2, 10, 64))
+    # four projections 4*B*T*E*E, scores and mixing 2*B*T*T*E, feed-forward 2*B*T*E*F: 327,680 + 25,600 + 327,680
+    assert found.macs == 680_960
+    assert found.gaps == []
+
+
+def test_a_recurrent_net_is_one_op() -> None:
+    found = archprof.profile(nn.LSTM(16, 32, 2, bidirectional=True), (5, 3, 16))
+    # 5 steps of 3 samples; 2 directions of 4*32*(16+32), then 2 of 4*32*(64+32)
+    assert found.macs == 5 * 3 * (2 * 4 * 32 * 48 + 2 * 4 * 32 * 96) == 552_960
+    assert [op.kind for op in found.network.ops if op.weights] == ["lstm"]
+
+
+def test_tied_weights_count_once() -> None:
+    net = nn.Sequential(nn.Embedding(50, 8), nn.Linear(8, 50, bias=False))
+    net[1].weight = net[0].weight
+    found = archprof.profile(net, torch.zeros(1, 6, dtype=torch.int64))
+    assert found.params == 50 * 8
+    assert found.macs == 6 * 8 * 50
+
+
+def test_weight_norm_and_parametrizations_are_counted_as_they_are() -> None:
+    net = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(8, 4)), nn.utils.spectral_norm(nn.Linear(4, 3)))
+    found = archprof.profile(net.eval(), (2, 8))
+    assert found.params == 4 + 4 * 8 + 4 + 3 * 4 + 3
+    assert found.macs >= 2 * (8 * 4 + 4 * 3)
+
+
+def test_a_module_is_left_as_it_was() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.ReLU(inplace=True)).train()
+    seen: list[object] = []
+    module[0].register_forward_hook(lambda *_: seen.append(_))
+    before = state(module)
+    first = archprof.profile(module, (2, 3, 8, 8))
+    assert same(before, state(module))
+    assert seen == []  # the user's hooks watch the user's module
+    second = archprof.profile(module, (2, 3, 8, 8))
+    assert first.to_json() == second.to_json()
+    assert len(module[0]._forward_hooks) == 1
+
+
+def test_a_module_that_caches_is_left_as_it_was() -> None:
+    module = Branches()
+    archprof.profile(module, (3, 8))
+    assert module.calls == 0
+    assert torch.equal(module.offsets, torch.arange(8.0))
+
+
+def test_a_module_that_fails_is_left_as_it_was() -> None:
+    module = Breaks().train()
+    before = state(module)
+    with pytest.raises(UserError, match="Breaks cannot be run on shapes with x 2x4"):
+        archprof.profile(module, (2, 4))
+    assert same(before, state(module))
+    assert torch.is_grad_enabled()
+
+
+def test_no_weight_is_copied() -> None:
+    with torch.device("meta"):
+        huge = nn.Linear(1 << 20, 1 << 20)  # 4 TiB
+    assert archprof.profile(huge, (1, 1 << 20)).macs == 1 << 40
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        (None, "Branches needs inputs: a shape such as"),
+        ({"middle": (3, 8)}, "Branches has no input 'middle'; its inputs are left, right"),
+        ([(3, 8), (3, 8), (3, 8)], "Branches takes 2 inputs, and gets 3"),
+        ({"left": "3x8"}, "the input 'left' is a tensor or a shape"),
+        ((3, -8), "the input 'left' is a tensor or a shape"),
+    ],
+)
+def test_wrong_inputs_are_told(inputs: object, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        archprof.profile(Branches(), inputs)
+
+
+def test_a_module_has_a_batch_of_its_own() -> None:
+    with pytest.raises(UserError, match="a module has its own batch"):
+        archprof.profile(Branches(), (3, 8), batch=2)
