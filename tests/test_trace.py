@@ -157,7 +157,7 @@ def test_chunks_are_told_apart() -> None:
 def test_a_tensor_from_nowhere_is_a_gap() -> None:
     class Hidden(nn.Module):
         def forward(self, x):
-            with torch._C.DisableTorchFunction():  # noqa: SLF001 - as a C++ extension would
+            with torch._C.DisableTorchFunction():
                 y = x.clone()
             return y.relu()
 

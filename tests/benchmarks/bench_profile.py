@@ -43,7 +43,7 @@ def milliseconds(work: Callable[[], object], before: Callable[[], object] = lamb
 
 def forget() -> None:
     """Clear the cache of parsed expressions; the memo of shapes is each profile's own, the grammar stays built."""
-    expression._parse.cache_clear()  # noqa: SLF001 - nothing else needs to
+    expression._parse.cache_clear()
 
 
 def forward(module: torch.nn.Module, counter: bool) -> None:
