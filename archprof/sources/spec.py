@@ -28,10 +28,10 @@ def find(model: str | os.PathLike[str]) -> tuple[Path, str]:
     Raises UserError, with the nearest bundled name, where there is neither.
     """
     text = os.fspath(model)
-    if Path(text).is_file():
+    if os.path.isfile(text):  # noqa: PTH113 - pathlib's raises where a name is too long
         return Path(text), ""
     file, colon, variant = text.rpartition(":")
-    if colon and Path(file).is_file():
+    if colon and os.path.isfile(file):  # noqa: PTH113
         return Path(file), variant
     if text in bundled():
         return bundled()[text].path, bundled()[text].variant
