@@ -19,8 +19,6 @@ from archprof.errors import DrawingError, UserError
 if TYPE_CHECKING:
     from archprof.result import Profile
 
-MODEL_HELP = "MODEL is a bundled name (archprof list specs), file.yaml, or file.yaml:variant."
-
 
 class Pairs(click.ParamType):
     """`name=value`, or `name=1x2x3` where sizes are wanted."""
