@@ -141,6 +141,18 @@ def test_a_check_that_fails_is_exit_code_1(cli, tmp_path) -> None:
     assert "wrong: fails" in out
 
 
+def test_a_file_is_checked_without_a_variant_and_with_each(cli, tmp_path) -> None:
+    spec = tmp_path / "net.yaml"
+    head = "archprof: 1\nname: net\ninputs:\n  x: float32[4]\nparams: {width: 2}\nvariants:\n  net-wide: {width: 3}\n"
+    spec.write_text(head + "steps:\n  fc: Linear(width)\nchecks:\n  - out.shape == [3]\n")
+    code, out, _ = cli("check", str(spec))
+    assert code == 1
+    assert [line for line in out.splitlines() if line.startswith("net")] == [
+        "net: fails, 1 checks, 10 parameters, 8 MAC",
+        "net-wide: ok, 1 checks, 15 parameters, 12 MAC",
+    ]
+
+
 def test_gaps_are_exit_code_1_only_where_it_is_strict(cli) -> None:
     assert cli("show", "gap.yaml")[0] == 0
     code, out, err = cli("show", "gap.yaml", "--strict")
