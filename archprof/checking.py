@@ -47,11 +47,12 @@ def check_models(models: Sequence[str], *, echo: Callable[[str], None], quiet: b
 
 
 def expanded(models: Sequence[str]) -> Iterator[str]:
-    """Yield every network meant: a file stands for all its variants, nothing for all bundled names."""
+    """Yield every network meant: a file stands for itself and all its variants, nothing for all bundled names."""
     for model in models or list(bundled()):
         path, variant = find(model)
-        variants = () if variant else read(path).variants
-        yield from [f"{path}:{name}" for name in variants] if variants else [model]
+        yield model
+        if not variant:
+            yield from (f"{path}:{name}" for name in read(path).variants)
 
 
 def written(comparison: Comparison) -> str:

@@ -221,7 +221,9 @@ def compare(
 def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None:
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
     drawing = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
-    into_folder = output.endswith(("/", os.sep)) or Path(output).is_dir()
+    if not output:
+        raise click.UsageError("-o needs the name of a file or a folder")
+    into_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - pathlib's raises for long names
     if len(models) > 1 and not into_folder:
         raise click.UsageError(f"several models need a folder: -o {output}/")
     if into_folder:
@@ -259,7 +261,11 @@ def check(models: Sequence[str], plugins: Sequence[Path], quiet: bool) -> None:
 @click.option("--against", required=True, metavar="torchvision:NAME", help="The other implementation.")
 @click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec.")
 @click.option(
-    "--tolerance", type=float, default=1e-5, show_default=True, help="Largest difference of outputs that passes."
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=1e-5,
+    show_default=True,
+    help="Largest difference of outputs that passes.",
 )
 def verify(model: str, against: str, settings: Sequence[tuple[str, str]], tolerance: float) -> None:
     """Compare a spec with another implementation: same state-dict keys, same outputs with random weights copied."""
@@ -292,7 +298,10 @@ def new(name: str, like: str | None) -> None:
     text, path = template(name, like), Path(f"{name}.yaml")
     if path.exists():
         raise UserError(f"{str(path)!r} exists already: choose another name, or remove it")
-    path.write_text(text, "utf-8")
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
     click.echo(f"wrote {path}; next: archprof check {path}", err=True)
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 from archprof.errors import UserError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def load_plugin(path: Path) -> None:
@@ -17,12 +15,12 @@ def load_plugin(path: Path) -> None:
 
     Raises UserError where there is no such file or it fails, naming the exception.
     """
-    _load(path.resolve())
+    _load(Path(os.path.realpath(path)))  # resolve() raises for a link to itself
 
 
 @functools.cache
 def _load(path: Path) -> None:
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - pathlib's raises where a name is too long
         raise UserError(f"there is no plug-in file {str(path)!r}")
     spec = importlib.util.spec_from_file_location(f"archprof_plugin_{path.stem}", path)
     if spec is None or spec.loader is None:

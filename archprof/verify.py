@@ -50,7 +50,8 @@ class Twin:
 def twin(spec: Spec, reference: str, *, tolerance: float = 1e-5, seed: int = 0) -> Twin:
     """Compare `spec` with `torchvision:NAME` by weights and outputs on random inputs, on the CPU.
 
-    Raises UserError where there is no such network or torchvision is not installed.
+    Raises UserError where there is no such network, torchvision is not installed, or the network cannot take the
+    inputs of `spec`.
     """
     other = reference_module(reference, spec).eval()
     ours = build(spec, "cpu").eval()
@@ -59,7 +60,12 @@ def twin(spec: Spec, reference: str, *, tolerance: float = 1e-5, seed: int = 0) 
         torch.manual_seed(seed)
         randomise(other)
         inputs = [random_input(spec, name) for name, _ in spec.inputs]
-        settle(other, inputs)
+        try:
+            settle(other, inputs)
+        except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+            given = ", ".join(f"{name} {tensor} {tensor.dtype}" for name, tensor in spec.inputs)
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(f"{reference} cannot take the inputs of {spec.name} ({given}): {reason}") from None
     mine = ours.state_dict()
     theirs = {key.lower(): value for key, value in other.state_dict().items()}  # a spec's steps are in lower case
     missing = tuple(key for key in theirs if key not in mine)

@@ -141,6 +141,18 @@ def test_a_check_that_fails_is_exit_code_1(cli, tmp_path) -> None:
     assert "wrong: fails" in out
 
 
+def test_a_file_is_checked_without_a_variant_and_with_each(cli, tmp_path) -> None:
+    spec = tmp_path / "net.yaml"
+    head = "archprof: 1\nname: net\ninputs:\n  x: float32[4]\nparams: {width: 2}\nvariants:\n  net-wide: {width: 3}\n"
+    spec.write_text(head + "steps:\n  fc: Linear(width)\nchecks:\n  - out.shape == [3]\n")
+    code, out, _ = cli("check", str(spec))
+    assert code == 1
+    assert [line for line in out.splitlines() if line.startswith("net")] == [
+        "net: fails, 1 checks, 10 parameters, 8 MAC",
+        "net-wide: ok, 1 checks, 15 parameters, 12 MAC",
+    ]
+
+
 def test_gaps_are_exit_code_1_only_where_it_is_strict(cli) -> None:
     assert cli("show", "gap.yaml")[0] == 0
     code, out, err = cli("show", "gap.yaml", "--strict")
@@ -203,6 +215,12 @@ MISTAKES = [
         "verify chain.yaml --against torchvision:resnet19",
         "torchvision has no model 'resnet19'; did you mean 'resnet18'?",
     ),
+    ("verify chain.yaml --against torchvision:alexnet", "torchvision:alexnet cannot take the inputs of chain (image"),
+    ("verify chain.yaml --against torchvision:alexnet --tolerance -1", "-1.0 is not in the range x>=0"),
+    (f"show {'x' * 300}.yaml", "error: there is no file 'xxx"),
+    (f"show chain.yaml --plugin {'x' * 300}.py", "error: there is no plug-in file '"),
+    (f"draw chain.yaml -o {'x' * 300}.dot", "File name too long"),
+    (f"draw chain.yaml -o {'x' * 300}/y.dot", "there is no folder 'xxx"),
     ("draw chain.yaml -o x.gif", "a picture's name ends in .svg, .pdf, .png, .dot, not '.gif'"),
     ("draw chain.yaml -o nosuch/x.svg", "there is no folder"),
     ("draw chain.yaml -o chain.yaml/", "cannot make the folder 'chain.yaml/': File exists"),

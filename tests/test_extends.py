@@ -129,3 +129,11 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "inner" / "own.yaml").write_text("archprof: 1\nname: own\nextends: link.yaml\n", "utf-8")
     with pytest.raises(SpecError, match="lies outside"):
         read(tmp_path / "inner" / "own.yaml")
+
+
+def test_a_name_that_is_too_long_or_a_link_to_itself_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    for name in ("loop.yaml", f"{'x' * 300}.yaml"):
+        (tmp_path / "own.yaml").write_text(f"archprof: 1\nname: own\nextends: {name}\n", "utf-8")
+        with pytest.raises(SpecError, match=r"E212.*there is no file"):
+            read(tmp_path / "own.yaml")

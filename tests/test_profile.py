@@ -125,6 +125,15 @@ def test_grouping_goes_by_path(profiled) -> None:
         found.by_module(0)
 
 
+def test_options_that_make_no_sense_are_the_users_mistake() -> None:
+    with pytest.raises(UserError, match="a batch is a whole number, 1 or more, not 0"):
+        profile("resnet18", batch=0)
+    with pytest.raises(UserError, match="there is no dtype 'int8' for weights; there are float64"):
+        profile("resnet18", dtype="int8")
+    with pytest.raises(UserError, match=r"written as text: \{'classes': '10'\}"):
+        profile("resnet18", settings={"classes": 10})  # type: ignore[dict-item]
+
+
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_batch_of_two_doubles_the_work_and_no_weight(name: str, profiled) -> None:
     one, two = profiled(name), profiled(name, batch=2)

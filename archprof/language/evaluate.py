@@ -15,7 +15,7 @@ from archprof.errors import Problem, nearest
 from archprof.language.expression import Expression
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from archprof.language.limits import Limits
 
@@ -121,10 +121,6 @@ class Evaluator(ABC):
     @abstractmethod
     def lookup(self, at: Expression, name: str) -> Any:
         """Return the value of a name; raise Mistake where there is none."""
-
-    def known_names(self) -> Sequence[str]:
-        """Return the names that `lookup` knows, for guesses."""
-        return ()
 
     def evaluate(self, at: Expression) -> Any:
         """Return the value of an expression; raise Mistake where it has none."""

@@ -6,6 +6,7 @@ first file are read, or a bundled spec by its file name; there are no URLs.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,6 @@ from archprof.language.limits import DEFAULT, Limits
 from archprof.language.reader import read_alone
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping
 
     from archprof.language.source import Scalar
@@ -74,13 +74,13 @@ def _located(at: Scalar, path: Path, journey: _Journey) -> tuple[Path, str]:
     if Path(file).is_absolute():
         raise SpecError([at.problem("E212", "a spec extends a file by its place relative to its own", label)])
     found = path.parent / file
-    if not found.resolve().is_relative_to(journey.root):
+    if not Path(os.path.realpath(found)).is_relative_to(journey.root):  # resolve() raises for a link to itself
         what = f"{file!r} lies outside of the folder {journey.root.name!r}"
         raise SpecError([at.problem("E212", what, "a spec extends files of its own folder or below")])
-    if found.is_file():
+    if os.path.isfile(found):  # noqa: PTH113 - pathlib's raises where a name is too long
         return found, variant
     bundled = folder() / file
-    if Path(file).name == file and bundled.is_file():
+    if Path(file).name == file and os.path.isfile(bundled):  # noqa: PTH113
         return bundled, variant
     near = [p.name for place in (path.parent, folder()) for p in place.glob("*.yaml")]
     close = nearest(file, near)

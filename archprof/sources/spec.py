@@ -28,10 +28,10 @@ def find(model: str | os.PathLike[str]) -> tuple[Path, str]:
     Raises UserError, with the nearest bundled name, where there is neither.
     """
     text = os.fspath(model)
-    if Path(text).is_file():
+    if os.path.isfile(text):  # noqa: PTH113 - pathlib's raises where a name is too long
         return Path(text), ""
     file, colon, variant = text.rpartition(":")
-    if colon and Path(file).is_file():
+    if colon and os.path.isfile(file):  # noqa: PTH113
         return Path(file), variant
     if text in bundled():
         return bundled()[text].path, bundled()[text].variant
@@ -71,6 +71,13 @@ def load(
     >>> [call.layer for call in load("inception-bottleneck").calls]
     ['Conv2d', 'Conv2d']
     """
+    if not isinstance(batch, int) or batch < 1:
+        raise UserError(f"a batch is a whole number, 1 or more, not {batch!r}")
+    if dtype is not None and dtype not in FLOATS:
+        raise UserError(f"there is no dtype {dtype!r} for weights; there are {', '.join(FLOATS)}")
+    for name, text in (settings or {}).items():
+        if not isinstance(text, str):
+            raise UserError(f"settings are expressions, written as text: {{{name!r}: {str(text)!r}}}")
     found, variant = document(model)
     with weights_of(dtype or "float32"):
         spec = expand(found, variant, settings=settings, batch=batch, shapes=inputs, dtype=dtype, memo=memo)
