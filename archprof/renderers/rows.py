@@ -108,13 +108,21 @@ def _below(
         ops = tuple(op for part in groups for op in part.ops())
         names = [part.path.removeprefix(f"{first.path}.") for part in groups[: end - start]]
         name = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
-        block = profile.network.modules.get(groups[0].path)
-        size = f"{len(ops) // len(groups)} op{'s' * (len(ops) != len(groups))}"
-        kind = times + (f"{block}, {size}" if block else size)
+        kind = times + _size(profile, groups[0])
         made = shape(profile.network.ops[ops[-1]])
         yield Row(name, groups[0].path, kind, made, ops, ends, is_group=True, is_open=depth > 1)
         if depth > 1:
             yield from _below(profile, groups, depth - 1, ends, fold=fold)
+
+
+def _size(profile: Profile, group: Group) -> str:
+    """Return what a module is: its block and how many ops it has, or both ops of a nameless pair."""
+    ops = [profile.network.ops[number] for number in group.ops()]
+    block = profile.network.modules.get(group.path)
+    if len(ops) == 2 and not block:
+        return " + ".join(op.layer or op.kind for op in ops)
+    size = f"{len(ops)} op{'s' * (len(ops) != 1)}"
+    return f"{block}, {size}" if block else size
 
 
 def _runs(profile: Profile, group: Group, *, fold: bool) -> Iterator[tuple[int, int]]:
