@@ -73,7 +73,7 @@ def test_what_is_unknown_is_null_empty_or_marked(profiled) -> None:
     table = found.render("table", depth=1)
     assert "at least 56 MAC" in table
     assert [" ".join(line.split()) for line in table.splitlines() if line.startswith(" what")] == [
-        "what 2 ops 1x4 20 >16 ██▉ 28.6%"
+        "what Mystery + Linear 1x4 20 >16 ██▉ 28.6%"
     ]
     assert "! 1 op unknown, so totals are lower bounds: what.odd (no rule for 'mystery')" in table
     assert ">56" in found.render("markdown")
