@@ -211,6 +211,9 @@ class Names(Evaluator):
             raise mistake(
                 at, "E209", f"cannot write {kind_of(left)} * {kind_of(right)}", "write the layer first: Layer * n"
             )
+        if isinstance(left, Chain) and at.value == "*" and isinstance(right, float) and right.is_integer():
+            label = "write // for copies in a row; to scale, name the layer's output first"
+            raise mistake(at, "E209", f"a layer is repeated a whole number of times, not {right}", label)
         left, right = (
             self.flowing(p, v) if isinstance(v, Chain) else v for p, v in zip(at.parts, (left, right), strict=True)
         )
