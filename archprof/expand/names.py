@@ -201,13 +201,8 @@ class Names(Evaluator):
 
     def combine(self, at: Expression, left: Any, right: Any) -> Any:
         """Return arithmetic on tensors as calls, and `layer * n` as copies in a row; leave the rest to plain arithmetic."""
-        if isinstance(left, Chain) and at.value == "*" and isinstance(right, int) and not isinstance(right, bool):
-            if right < 0 or right * max(1, len(left.stages)) > self.limits.calls:
-                raise mistake(
-                    at, "E502" if right > 0 else "E209", f"a layer can be repeated 0 to {self.limits.calls:,} times"
-                )
-            self.charge(at, right * len(left.stages))
-            return Chain(left.stages * right, numbered=True)
+        if isinstance(left, Chain) and at.value == "*" and is_number(right) and right == int(right):
+            return self.repeated(at, left, right)
         if at.value == "*" and isinstance(right, Chain) and isinstance(left, int):
             raise mistake(
                 at, "E209", f"cannot write {kind_of(left)} * {kind_of(right)}", "write the layer first: Layer * n"
@@ -233,6 +228,18 @@ class Names(Evaluator):
                 raise mistake(at, "E209", "division by zero")
             value = 1 / number
         return self.apply_layer(LAYERS[name], {setting: value}, flows, at)
+
+    def repeated(self, at: Expression, chain: Chain, times: float) -> Chain:
+        """Return copies of a chain in a row."""
+        if not isinstance(times, int):
+            label = "write // for copies in a row; to scale, name the layer's output first"
+            raise mistake(at, "E209", f"a layer is repeated a whole number of times, not {times}", label)
+        if times < 0 or times * max(1, len(chain.stages)) > self.limits.calls:
+            raise mistake(
+                at, "E502" if times > 0 else "E209", f"a layer can be repeated 0 to {self.limits.calls:,} times"
+            )
+        self.charge(at, times * len(chain.stages))
+        return Chain(chain.stages * times, numbered=True)
 
     def on_layer(self, at: Expression) -> Any:
         """Return a layer or block with its settings, waiting for its input."""
