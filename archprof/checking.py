@@ -37,8 +37,9 @@ def check_models(models: Sequence[str], *, echo: Callable[[str], None], quiet: b
         if not quiet:
             verdict = "fails" if failed else "ok"
             mark, gaps = ("at least ", f"; {gaps_line(found)}") if found.gaps else ("", "")
-            echo(f"{spec.name}: {verdict}, {len(spec.checks)} checks, {units.count(found.params)} parameters, "
-                 f"{mark}{units.count(found.macs, 'MAC')}{gaps}")  # fmt: skip
+            checks = f"{len(spec.checks)} check{'s' * (len(spec.checks) != 1)}"
+            counts = f"{units.count(found.params)} parameters, {mark}{units.count(found.macs, 'MAC')}{gaps}"
+            echo(f"{spec.name}: {verdict}, {checks}, {counts}")
             for claim in claims:
                 echo(f"  {written(claim)}")
     if mistakes:

@@ -169,9 +169,8 @@ def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:
             name, number = f"{path}_{number}", number + 1
         taken.add(name)
         inputs = tuple(tensor for tensor, _ in record.inputs)
-        ops.append(
-            Op(name, seen.kind, path, inputs, seen.outputs, record.weights, seen.arguments, origin.layer, origin.span)
-        )
+        layer = origin.layer if alone or record.weights else ""  # what stands beside a layer's own op is no such layer
+        ops.append(Op(name, seen.kind, path, inputs, seen.outputs, record.weights, seen.arguments, layer, origin.span))
     return ops
 
 

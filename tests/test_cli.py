@@ -148,8 +148,8 @@ def test_a_file_is_checked_without_a_variant_and_with_each(cli, tmp_path) -> Non
     code, out, _ = cli("check", str(spec))
     assert code == 1
     assert [line for line in out.splitlines() if line.startswith("net")] == [
-        "net: fails, 1 checks, 10 parameters, 8 MAC",
-        "net-wide: ok, 1 checks, 15 parameters, 12 MAC",
+        "net: fails, 1 check, 10 parameters, 8 MAC",
+        "net-wide: ok, 1 check, 15 parameters, 12 MAC",
     ]
 
 

@@ -54,7 +54,7 @@ def test_the_spec_passes_its_check(tmp_path: Path) -> None:
     spec.write_text(blocks("yaml")[0])
     result = CliRunner().invoke(main, ["check", str(spec)])
     # 3*9*16+16 = 448; four blocks of 2*(16*9*16+16) = 4640; 16*10+10 = 170: 448 + 18560 + 170 = 19178
-    assert result.output == "tiny: ok, 1 checks, 19.18 k parameters, 19.32 MMAC\n"
+    assert result.output == "tiny: ok, 1 check, 19.18 k parameters, 19.32 MMAC\n"
 
 
 def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

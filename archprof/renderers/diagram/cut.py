@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from archprof.errors import UserError
 from archprof.renderers.diagram.fuse import CONCATS, JOINS, Box, parent
 from archprof.renderers.diagram.page import LEGIBLE, printed
 from archprof.renderers.diagram.tree import Group, Run, ops
@@ -43,6 +44,10 @@ class _Place:
     look: object
 
 
+SOME = 12
+"""So many groups are named where a glob matches none."""
+
+
 def cut(
     sketcher: Sketcher, costs: Costs, depth: int | None, expand: Sequence[str] = (), collapse: Sequence[str] = ()
 ) -> Cut:
@@ -50,10 +55,14 @@ def cut(
 
     Without `depth` the costliest look opens first, as long as the budgets hold and the text stays legible on a page.
     With it, level by level down to `depth` and no deeper, as far as the budgets go. Groups that match `expand` open,
-    with all around them, whatever the budgets say;
-    those that match `collapse` never do.
+    with all around them, whatever the budgets say; those that match `collapse` never do. Raises UserError for a glob
+    that matches no group.
     """
     places = {place.group.path: place for place in _places(sketcher.root, 1, "")}
+    for glob in (*expand, *collapse):
+        if not any(_matches(place, (glob,)) for place in places.values()):
+            some = ", ".join(list(places)[:SOME]) or "none"
+            raise UserError(f"no group matches {glob!r}; the groups are {some} ... (exact repeats go by their first)")
     shut = {path for path, place in places.items() if _matches(place, collapse)}
     opened: set[str] = set()
     for path, place in places.items():
