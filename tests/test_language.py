@@ -87,3 +87,11 @@ def test_arithmetic(expression: str, value: object) -> None:
     )
     assert spec.params["v"] == value
     assert type(spec.params["v"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    "layer", ["Linear(-1)", "GroupNorm(0)", "PixelShuffle(0)", "LocalResponseNorm(0)", "Conv2d(0, 3)"]
+)
+def test_a_count_is_one_or_more(layer: str) -> None:
+    with pytest.raises(SpecError, match=r"E111\]: \w+ of \w+ is a whole number, 1 or more, not"):
+        spec_of(f"archprof: 1\nname: net\ninputs:\n  x: float32[8, 4, 4]\nsteps:\n  a: {layer}\n")

@@ -21,6 +21,8 @@ from archprof.records import Tensor
 from archprof.registry import Registry
 
 Built = nn.Module | nn.Parameter | Callable[..., Any]
+Count = typing.Annotated[int, "1 or more"]
+"""How many there are of something: a whole number, 1 or more."""
 Size = int | list[int]
 """A size for every spatial axis at once, or one an axis."""
 
@@ -85,7 +87,9 @@ def layer(function: Callable[..., Built]) -> Callable[..., Built]:
     name = function.__name__
     if not name[:1].isupper():
         raise ArchprofError(f"the layer {name!r} must begin with a capital letter")
-    entry = Layer(name, function, inputs, {p.name: p for p in rest}, typing.get_type_hints(function))
+    entry = Layer(
+        name, function, inputs, {p.name: p for p in rest}, typing.get_type_hints(function, include_extras=True)
+    )
     LAYERS.register(name)(entry)
     return function
 
@@ -93,12 +97,14 @@ def layer(function: Callable[..., Built]) -> Callable[..., Built]:
 def fits(value: object, annotation: Any) -> bool:
     """Tell whether a spec's value may stand where a builder's annotation says what it wants.
 
-    >>> fits(3, Size), fits([3, 3], Size), fits("3", int), fits(True, int), fits(2, float)
-    (True, True, False, False, True)
+    >>> fits(3, Size), fits([3, 3], Size), fits("3", int), fits(True, int), fits(2, float), fits(0, Count)
+    (True, True, False, False, True, False)
     """
     if annotation is inspect.Parameter.empty or annotation is Any:
         return True
     origin = typing.get_origin(annotation)
+    if annotation is Count:
+        return type(value) is int and value >= 1
     if origin in {types.UnionType, typing.Union}:
         return any(fits(value, option) for option in typing.get_args(annotation))
     if origin is list:
@@ -116,9 +122,11 @@ def fits(value: object, annotation: Any) -> bool:
 def wanted(annotation: Any) -> str:
     """Return in words what `fits` lets through.
 
-    >>> wanted(Size), wanted(bool)
-    ('a whole number or a list of whole numbers', 'true or false')
+    >>> wanted(Size), wanted(bool), wanted(Count)
+    ('a whole number or a list of whole numbers', 'true or false', 'a whole number, 1 or more')
     """
+    if annotation is Count:
+        return "a whole number, 1 or more"
     origin = typing.get_origin(annotation)
     if origin in {types.UnionType, typing.Union}:
         return " or ".join(wanted(option) for option in typing.get_args(annotation))

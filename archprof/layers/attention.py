@@ -7,13 +7,13 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function
 
-from archprof.layers import Built, ShapeError, layer
+from archprof.layers import Built, Count, ShapeError, layer
 from archprof.layers.window import inside
 from archprof.records import Tensor
 
 
 @layer
-def Heads(x: Tensor, /, heads: int) -> Built:
+def Heads(x: Tensor, /, heads: Count) -> Built:
     """Features split into heads: time x (heads * d) -> heads x time x d."""
     if len(x.shape) != 3 or heads < 1 or x.shape[-1] % heads:
         raise ShapeError(f"Heads needs time x features that divide into {heads} heads, and gets {inside(x)}")
@@ -56,7 +56,7 @@ class SelfAttention(nn.MultiheadAttention):
 
 @layer
 def MultiheadAttention(
-    q: Tensor, k: Tensor, v: Tensor, /, num_heads: int, dropout: float = 0.0, bias: bool = True
+    q: Tensor, k: Tensor, v: Tensor, /, num_heads: Count, dropout: float = 0.0, bias: bool = True
 ) -> Built:
     """Attention with its projections, under torch's weight names; `(x, x, x) ->` for self-attention."""
     if len(q.shape) != 3 or q.shape[-1] % num_heads:
@@ -68,7 +68,7 @@ def MultiheadAttention(
 
 
 @layer
-def WindowAttention(x: Tensor, /, num_heads: int, window_size: int, shift: int = 0) -> Built:
+def WindowAttention(x: Tensor, /, num_heads: Count, window_size: Count, shift: int = 0) -> Built:
     """Self-attention within windows of a map, channels last, with a learnt bias for every offset (Swin transformer)."""
     if len(x.shape) != 4 or any(side % window_size for side in x.shape[1:3]) or x.shape[-1] % num_heads:
         what = f"height x width x channels in windows of {window_size} and {num_heads} heads"

@@ -9,13 +9,13 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function
 
-from archprof.layers import Built, ShapeError, layer
+from archprof.layers import Built, Count, ShapeError, layer
 from archprof.layers.window import inside, spatial
 from archprof.records import Tensor
 
 
 @layer
-def Subsample(x: Tensor, /, kernel_size: int, stride: int | None = None) -> Built:
+def Subsample(x: Tensor, /, kernel_size: Count, stride: int | None = None) -> Built:
     """Sum over windows, times a learnt coefficient, plus a learnt bias, one of each a map."""
     spatial(x, 2, "Subsample")
     return Subsampling(x.shape[1], kernel_size, stride or kernel_size)
@@ -23,7 +23,7 @@ def Subsample(x: Tensor, /, kernel_size: int, stride: int | None = None) -> Buil
 
 @layer
 def SparseConv2d(
-    x: Tensor, /, kernel_size: int, connections: list[list[int]], stride: int = 1, padding: int = 0
+    x: Tensor, /, kernel_size: Count, connections: list[list[int]], stride: int = 1, padding: int = 0
 ) -> Built:
     """Convolution whose maps see only some input maps: a table of 1 and 0, rows are input maps, columns output maps."""
     spatial(x, 2, "SparseConv2d")
@@ -42,7 +42,7 @@ def ScaledTanh(x: Tensor, /, amplitude: float = 1.7159, slope: float = 2 / 3) ->
 
 
 @layer
-def RBF(x: Tensor, /, classes: int) -> Built:
+def RBF(x: Tensor, /, classes: Count) -> Built:
     """Squared Euclidean distance to one fixed +-1 pattern a class (LeNet's output); the patterns are seeded, not the paper's."""
     if len(x.shape) != 2:
         raise ShapeError(f"RBF needs features, and gets {inside(x)}")

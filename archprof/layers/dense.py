@@ -8,13 +8,13 @@ from typing import Literal
 import torch
 from torch import nn
 
-from archprof.layers import Built, ShapeError, layer
+from archprof.layers import Built, Count, ShapeError, layer
 from archprof.layers.window import inside, named
 from archprof.records import Tensor
 
 
 @layer
-def Linear(x: Tensor, /, out_features: int, bias: bool = True) -> Built:
+def Linear(x: Tensor, /, out_features: Count, bias: bool = True) -> Built:
     """Dense layer over the last axis."""
     if x.dtype.startswith(("int", "bool", "uint")):
         raise ShapeError(f"Linear needs numbers with a fraction, and gets {x.dtype}; did you mean Embedding?")
@@ -24,7 +24,7 @@ def Linear(x: Tensor, /, out_features: int, bias: bool = True) -> Built:
 
 
 @layer
-def Embedding(x: Tensor, /, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None) -> Built:
+def Embedding(x: Tensor, /, num_embeddings: Count, embedding_dim: Count, padding_idx: int | None = None) -> Built:
     """Table of vectors looked up by whole numbers."""
     if not x.dtype.startswith(("int", "uint")):
         raise ShapeError(f"Embedding needs whole numbers (int64 tokens), and gets {x.dtype}")
@@ -32,7 +32,7 @@ def Embedding(x: Tensor, /, num_embeddings: int, embedding_dim: int, padding_idx
 
 
 @layer
-def Bilinear(x: Tensor, y: Tensor, /, out_features: int, bias: bool = True) -> Built:
+def Bilinear(x: Tensor, y: Tensor, /, out_features: Count, bias: bool = True) -> Built:
     """Product form of two feature vectors: x A y + b."""
     if x.shape[:-1] != y.shape[:-1]:
         raise ShapeError(f"Bilinear needs equal shapes but for the features, and gets {inside(x)} and {inside(y)}")
@@ -51,11 +51,11 @@ def recurrent(name: str) -> Callable[..., Built]:
 
     Recurrent.__name__ = Recurrent.__qualname__ = name
 
-    def build(x: Tensor, /, hidden_size: int, num_layers: int = 1, bias: bool = True, dropout: float = 0.0,
+    def build(x: Tensor, /, hidden_size: Count, num_layers: Count = 1, bias: bool = True, dropout: float = 0.0,
               bidirectional: bool = False) -> Built:  # fmt: skip
         return made(x, hidden_size, num_layers, bias, dropout, bidirectional)
 
-    def build_projected(x: Tensor, /, hidden_size: int, num_layers: int = 1, bias: bool = True, dropout: float = 0.0,
+    def build_projected(x: Tensor, /, hidden_size: Count, num_layers: Count = 1, bias: bool = True, dropout: float = 0.0,
                         bidirectional: bool = False, proj_size: int = 0) -> Built:  # fmt: skip
         return made(x, hidden_size, num_layers, bias, dropout, bidirectional, proj_size=proj_size)
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function
 
-from archprof.layers import Built, ShapeError, Size, layer
+from archprof.layers import Built, Count, ShapeError, Size, layer
 from archprof.layers.window import axis_of, inside, spatial, tupled
 from archprof.records import Tensor
 
@@ -133,7 +133,7 @@ def Slice(x: Tensor, /, start: int, end: int, dim: int = 1) -> Built:
 
 
 @layer
-def Chunk(x: Tensor, /, chunks: int, dim: int = 1) -> Built:
+def Chunk(x: Tensor, /, chunks: Count, dim: int = 1) -> Built:
     """Equal parts of an axis, as that many outputs (`a, b: in -> Chunk(2)`)."""
     if chunks < 1 or x.shape[axis_of(x, dim)] % chunks:
         raise ShapeError(f"an axis of {x.shape[axis_of(x, dim)]} does not divide into {chunks} parts ({inside(x)})")
@@ -141,7 +141,7 @@ def Chunk(x: Tensor, /, chunks: int, dim: int = 1) -> Built:
 
 
 @layer
-def Shuffle(x: Tensor, /, groups: int) -> Built:
+def Shuffle(x: Tensor, /, groups: Count) -> Built:
     """Channels of the groups interleaved (ShuffleNet)."""
     spatial(x, 2, "Shuffle")
     if x.shape[1] % groups:
@@ -150,7 +150,7 @@ def Shuffle(x: Tensor, /, groups: int) -> Built:
 
 
 @layer
-def PixelShuffle(x: Tensor, /, upscale_factor: int) -> Built:
+def PixelShuffle(x: Tensor, /, upscale_factor: Count) -> Built:
     """Channels laid out as pixels of a larger map."""
     spatial(x, 2, "PixelShuffle")
     if x.shape[1] % upscale_factor**2:
@@ -159,7 +159,7 @@ def PixelShuffle(x: Tensor, /, upscale_factor: int) -> Built:
 
 
 @layer
-def PixelUnshuffle(x: Tensor, /, downscale_factor: int) -> Built:
+def PixelUnshuffle(x: Tensor, /, downscale_factor: Count) -> Built:
     """Pixels laid out as channels of a smaller map."""
     spatial(x, 2, "PixelUnshuffle")
     return lambda x: functional.pixel_unshuffle(x, downscale_factor)
@@ -214,7 +214,7 @@ def Crop(x: Tensor, reference: Tensor, /) -> Built:
 
 
 @layer
-def PadChannels(x: Tensor, /, channels: int, stride: int = 1) -> Built:
+def PadChannels(x: Tensor, /, channels: Count, stride: int = 1) -> Built:
     """Every stride-th pixel, and zero channels added behind (option A of the CIFAR ResNets: no weights)."""
     spatial(x, 2, "PadChannels")
     if channels < x.shape[1]:

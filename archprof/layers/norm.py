@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from archprof.layers import Built, ShapeError, layer
+from archprof.layers import Built, Count, ShapeError, layer
 from archprof.layers.window import inside, named, spatial
 from archprof.records import Tensor
 
@@ -40,7 +40,7 @@ def RMSNorm(x: Tensor, /, eps: float | None = None, elementwise_affine: bool = T
 
 
 @layer
-def GroupNorm(x: Tensor, /, num_groups: int, eps: float = 1e-5, affine: bool = True) -> Built:
+def GroupNorm(x: Tensor, /, num_groups: Count, eps: float = 1e-5, affine: bool = True) -> Built:
     """Normalisation of groups of channels."""
     if x.shape[1] % num_groups:
         raise ShapeError(f"{x.shape[1]} channels do not divide into {num_groups} groups ({inside(x)})")
@@ -55,6 +55,6 @@ def InstanceNorm2d(x: Tensor, /, eps: float = 1e-5, momentum: float = 0.1, affin
 
 
 @layer
-def LocalResponseNorm(x: Tensor, /, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Built:
+def LocalResponseNorm(x: Tensor, /, size: Count, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Built:
     """Division by the energy of the neighbouring channels (AlexNet, 2012)."""
     return nn.LocalResponseNorm(size, alpha, beta, k)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from archprof.layers import Built, ShapeError, layer
+from archprof.layers import Built, Count, ShapeError, layer
 from archprof.layers.window import axis_of, inside, named
 from archprof.records import Tensor
 
@@ -45,7 +45,7 @@ def LeakyReLU(x: Tensor, /, negative_slope: float = 0.01) -> Built:
 
 
 @layer
-def PReLU(x: Tensor, /, num_parameters: int = 1, init: float = 0.25) -> Built:
+def PReLU(x: Tensor, /, num_parameters: Count = 1, init: float = 0.25) -> Built:
     """LeakyReLU with a learnt slope."""
     if num_parameters != 1 and num_parameters != (x.shape[1] if len(x.shape) > 1 else 1):
         raise ShapeError(f"PReLU has 1 slope or one a channel, not {num_parameters} for {inside(x)}")

@@ -10,7 +10,7 @@ from typing import Literal, overload
 
 from torch import nn
 
-from archprof.layers import Built, ShapeError, Size, layer
+from archprof.layers import Built, Count, ShapeError, Size, layer
 from archprof.ops.window import axes, conv_padding, slid
 from archprof.records import Tensor, Window
 
@@ -95,8 +95,8 @@ def convolution(dims: int) -> Callable[..., Built]:
     """Return the builder of Conv1d, Conv2d or Conv3d."""
     name = f"Conv{dims}d"
 
-    def build(x: Tensor, /, out_channels: int, kernel_size: Size, stride: Size = 1, padding: Sides = 0,
-              dilation: Size = 1, groups: int = 1, bias: bool = True,
+    def build(x: Tensor, /, out_channels: Count, kernel_size: Size, stride: Size = 1, padding: Sides = 0,
+              dilation: Size = 1, groups: Count = 1, bias: bool = True,
               padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros") -> Built:  # fmt: skip
         spatial(x, dims, name)
         check_groups(x, out_channels, groups)
@@ -113,8 +113,8 @@ def transposed_convolution(dims: int) -> Callable[..., Built]:
     """Return the builder of ConvTranspose1d, 2d or 3d."""
     name = f"ConvTranspose{dims}d"
 
-    def build(x: Tensor, /, out_channels: int, kernel_size: Size, stride: Size = 1, padding: Size = 0,
-              output_padding: Size = 0, groups: int = 1, bias: bool = True, dilation: Size = 1) -> Built:  # fmt: skip
+    def build(x: Tensor, /, out_channels: Count, kernel_size: Size, stride: Size = 1, padding: Size = 0,
+              output_padding: Size = 0, groups: Count = 1, bias: bool = True, dilation: Size = 1) -> Built:  # fmt: skip
         spatial(x, dims, name)
         check_groups(x, out_channels, groups)
         check_sizes(
