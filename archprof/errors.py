@@ -111,3 +111,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     folded = {k.casefold(): k for k in sorted(known, reverse=True)}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     return folded[close[0]] if close else None
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the advice after a wrong name: the nearest of `known`, or `otherwise` where none is near.
+
+    >>> did_you_mean("stirde", ["stride", "padding"]), did_you_mean("x", ["stride"], "settings: stride")
+    ("did you mean 'stride'?", 'settings: stride')
+    """
+    close = nearest(name, known)
+    return f"did you mean {close!r}?" if close else otherwise

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archprof.errors import Problem, SpecError, nearest
+from archprof.errors import Problem, SpecError, did_you_mean
 from archprof.language.evaluate import Evaluator, Mistake, mistake
 from archprof.language.limits import DEFAULT, Limits
 
@@ -77,10 +77,8 @@ class _Figures(Evaluator):
         if name in self.spec.params:
             return self.spec.params[name]
         if name not in MEASURES:
-            close = nearest(name, [*MEASURES, *self.spec.params])
-            label = (
-                f"did you mean {close!r}?" if close else f"a check knows {', '.join(MEASURES)}, out.shape, STEP.params"
-            )
+            known = f"a check knows {', '.join(MEASURES)}, out.shape, STEP.params"
+            label = did_you_mean(name, [*MEASURES, *self.spec.params], known)
             raise mistake(at, "E202", f"there is nothing called {name!r} here", label)
         return self.noted(name, self.profile.totals[MEASURES[name]])
 
@@ -89,9 +87,7 @@ class _Figures(Evaluator):
         if at.value == "shape":
             return self.noted(f"{path}.shape", list(self.shape(at, path)))
         if at.value not in MEASURES:
-            known = ["shape", *MEASURES]
-            close = nearest(at.value, known)
-            raise mistake(at, "E206", f"a step has no {at.value!r}", f"did you mean {close!r}?" if close else "")
+            raise mistake(at, "E206", f"a step has no {at.value!r}", did_you_mean(at.value, ["shape", *MEASURES]))
         ops = self.ops(at, path)
         return self.noted(f"{path}.{at.value}", self.profile.total(MEASURES[at.value], ops))
 
@@ -107,8 +103,8 @@ class _Figures(Evaluator):
     def ops(self, at: Expression, path: str) -> Sequence[int]:
         found = [i for i, op in enumerate(self.profile.network.ops) if f"{op.path}.".startswith(f"{path}.")]
         if not found:
-            close = nearest(path, {op.path.split(".")[0] for op in self.profile.network.ops})
-            raise mistake(at, "E202", f"there is no step {path!r}", f"did you mean {close!r}?" if close else "")
+            steps = {op.path.split(".")[0] for op in self.profile.network.ops}
+            raise mistake(at, "E202", f"there is no step {path!r}", did_you_mean(path, steps))
         return found
 
     def shape(self, at: Expression, path: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from archprof.errors import Problem, Span, SpecError, nearest
+from archprof.errors import Problem, Span, SpecError, did_you_mean, nearest
 from archprof.expand.static import check
 from archprof.expand.steps import Walk
 from archprof.expand.values import Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped
@@ -106,8 +106,7 @@ class Expander(Walk):
         known = {setting.name for setting in self.document.params}
         for name, value in chosen.items():
             if name not in known:
-                close = nearest(name, known)
-                label = f"did you mean {close!r}?" if close else f"params: {', '.join(sorted(known)) or 'none'}"
+                label = did_you_mean(name, known, f"params: {', '.join(sorted(known)) or 'none'}")
                 self.add(value.problem("E211", f"the spec has no param {name!r}", label))
         for setting in (*self.document.tables, *self.document.params):
             try:
@@ -131,8 +130,7 @@ class Expander(Walk):
             return {}
         at = Span(self.document.source.name, 1, 1)
         if variant not in variants:
-            close = nearest(variant, variants)
-            label = f"did you mean {close!r}?" if close else f"variants: {', '.join(variants) or 'none'}"
+            label = did_you_mean(variant, variants, f"variants: {', '.join(variants) or 'none'}")
             raise SpecError([Problem("E210", at, f"{self.document.name} has no variant {variant!r}", label)])
         found = variants[variant]
         base: dict[str, Expression] = {}
@@ -160,10 +158,8 @@ class Expander(Walk):
         found: list[tuple[str, Tensor]] = []
         bounds: dict[str, int] = {}
         for unknown in set(shapes) - {setting.name for setting in self.document.inputs}:
-            close = nearest(unknown, [setting.name for setting in self.document.inputs])
-            at = Span("--input", 1, 1)
-            label = f"did you mean {close!r}?" if close else ""
-            self.add(Problem("E120", at, f"the spec has no input {unknown!r}", label))
+            label = did_you_mean(unknown, [setting.name for setting in self.document.inputs])
+            self.add(Problem("E120", Span("--input", 1, 1), f"the spec has no input {unknown!r}", label))
         for setting in self.document.inputs:
             try:
                 self.check_name(setting.node, setting.name)
@@ -196,8 +192,7 @@ class Expander(Walk):
             form, bound = at.parts[0], self.whole(at.parts[1])
         name = form.parts[0].value if form.kind == "index" and form.parts[0].kind == "name" else None
         if name not in ITEM_BYTES:
-            close = nearest(str(name), ITEM_BYTES) if name else None
-            label = f"did you mean {close!r}?" if close else "write dtype[sizes], such as float32[3, 224, 224]"
+            label = did_you_mean(str(name or ""), ITEM_BYTES, "write dtype[sizes], such as float32[3, 224, 224]")
             raise mistake(at, "E120", "an input is a dtype and its sizes, without the batch", label)
         sizes = [self.whole(part) for part in form.parts[1:]] if shape is None else list(shape)
         if any(not 1 <= size <= self.limits.integer for size in sizes):
@@ -276,8 +271,7 @@ class Expander(Walk):
             if call.tie is None:
                 continue
             if call.tie not in weights:
-                close = nearest(call.tie, weights)
-                label = f"did you mean {close!r}?" if close else "name the layer by its path from the root"
+                label = did_you_mean(call.tie, weights, "name the layer by its path from the root")
                 self.add(Problem("E202", call.span, f"there is no layer {call.tie!r} to share weights with", label))
                 continue
             mine, other = dict(weights.get(call.module, ())).get("weight"), dict(weights[call.tie]).get("weight")

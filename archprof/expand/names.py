@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from archprof.errors import Problem, Span, nearest
+from archprof.errors import Problem, Span, did_you_mean, nearest
 from archprof.expand.values import (
     MISSING,
     Argument,
@@ -266,8 +266,9 @@ class Names(Evaluator):
         if kind is None:
             kind = foreign_layer(name) if "." in name else LAYERS.get(name)
         if kind is None:
-            close = nearest(name, [*self.document.blocks, *LAYERS, *(n for n in self.scope.names() if n[:1].isupper())])
-            label = f"did you mean {close!r}?" if close else ""
+            label = did_you_mean(
+                name, [*self.document.blocks, *LAYERS, *(n for n in self.scope.names() if n[:1].isupper())]
+            )
             notes = [f"the spec requires the plug-in {plugin!r}: is it installed?" for plugin in self.document.requires]
             raise mistake(at, "E201", f"there is no layer or block {name!r}", label, *notes)
         chain = Chain((Stage(kind, tuple(arguments), at, tie),))

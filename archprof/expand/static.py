@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from archprof.errors import Problem, nearest
+from archprof.errors import Problem, did_you_mean
 from archprof.language.document import expressions, expressions_of
 from archprof.layers import LAYERS
 from archprof.layers.foreign import foreign_layer
@@ -101,8 +101,7 @@ def _layer(at: Expression, known: Mapping[str, tuple[str, ...] | None], document
     if name not in known:
         foreign = foreign_layer(name) if "." in name else None
         if foreign is None:
-            close = nearest(name, known)
-            label = f"did you mean {close!r}?" if close else ""
+            label = did_you_mean(name, known)
             notes = [f"the spec requires the plug-in {plugin!r}: is it installed?" for plugin in document.requires]
             yield at.problem("E201", f"there is no layer or block {name!r}", label, *notes)
         return
@@ -117,10 +116,8 @@ def _layer(at: Expression, known: Mapping[str, tuple[str, ...] | None], document
         if part.kind == "setting" and part.value == "tie":
             free += 1
         elif part.kind == "setting" and part.value not in settings:
-            close = nearest(part.value, settings)
-            yield part.problem(
-                "E203", f"{name} has no setting {part.value!r}", f"did you mean {close!r}?" if close else "", note
-            )
+            label = did_you_mean(part.value, settings)
+            yield part.problem("E203", f"{name} has no setting {part.value!r}", label, note)
             return
         elif free < 0:
             yield part.problem("E203", f"{name} has no setting left for this", "", note)
@@ -138,15 +135,13 @@ def _variants(document: Document) -> Iterator[Problem]:
     for variant in document.variants.values():
         for setting in variant.settings:
             if setting.name not in params:
-                close = nearest(setting.name, params)
-                label = f"did you mean {close!r}?" if close else f"params: {', '.join(sorted(params)) or 'none'}"
+                label = did_you_mean(setting.name, params, f"params: {', '.join(sorted(params)) or 'none'}")
                 yield setting.node.problem("E211", f"the spec has no param {setting.name!r}", label)
         seen, at = {variant.name}, variant
         while at.like is not None:
             like = at.like.text
             if like not in document.variants:
-                close = nearest(like, document.variants)
-                label = f"did you mean {close!r}?" if close else f"variants: {', '.join(document.variants)}"
+                label = did_you_mean(like, document.variants, f"variants: {', '.join(document.variants)}")
                 yield at.like.problem("E210", f"there is no variant {like!r} to be like", label)
                 break
             if like in seen:
@@ -164,15 +159,11 @@ def _defaults(document: Document) -> Iterator[Problem]:
     for name, group in document.defaults.items():
         if name not in settings:
             at = next((key for key, _ in _section(document, "defaults") if key.text == name), document.root)
-            close = nearest(name, settings)
-            yield at.problem(
-                "E201", f"there is no layer or block {name!r}", f"did you mean {close!r}?" if close else ""
-            )
+            yield at.problem("E201", f"there is no layer or block {name!r}", did_you_mean(name, settings))
             continue
         for default in group:
             if default.name not in settings[name]:
-                close = nearest(default.name, settings[name])
-                label = f"did you mean {close!r}?" if close else ""
+                label = did_you_mean(default.name, settings[name])
                 note = f"settings of {name}: {', '.join(settings[name]) or 'none'}"
                 yield default.node.problem("E203", f"{name} has no setting {default.name!r}", label, note)
 

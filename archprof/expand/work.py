@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from archprof.errors import nearest
+from archprof.errors import did_you_mean
 from archprof.expand.names import Names
 from archprof.expand.values import Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped, Slot, Stage
 from archprof.language.document import Block, Body, Document, Steps
@@ -187,8 +187,7 @@ class Work(Names):
             if setting is None:
                 raise mistake(argument.at, "E203", f"{name} has no setting left for this", "", note)
             if setting not in known:
-                close = nearest(setting, known)
-                label = f"did you mean {close!r}?" if close else ""
+                label = did_you_mean(setting, known)
                 raise mistake(argument.at, "E203", f"{name} has no setting {setting!r}", label, note)
             yield setting, argument.value, argument.at
 

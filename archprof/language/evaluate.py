@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from archprof.errors import Problem, nearest
+from archprof.errors import Problem, did_you_mean
 from archprof.language.expression import Expression
 
 if TYPE_CHECKING:
@@ -281,8 +281,7 @@ class Evaluator(ABC):
     def on_function(self, at: Expression) -> Any:
         function = FUNCTIONS.get(at.value)
         if function is None:
-            close = nearest(at.value, FUNCTIONS)
-            label = f"did you mean {close!r}?" if close else ""
+            label = did_you_mean(at.value, FUNCTIONS)
             raise mistake(at, "E208", f"there is no function {at.value!r}", label, f"functions: {', '.join(FUNCTIONS)}")
         values = []
         for part in at.parts:

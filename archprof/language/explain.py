@@ -10,7 +10,7 @@ import unicodedata
 
 import lark
 
-from archprof.errors import nearest
+from archprof.errors import did_you_mean
 
 KEYWORDS = ("if", "else", "and", "or", "not", "for", "true", "false", "null")
 """Words that cannot be names."""
@@ -107,8 +107,7 @@ def _bad_name(word: str, at: int, text: str) -> SyntaxProblem:
     elif word[:1] == "(":
         label = "only blocks have settings, and those stand under 'blocks:'"
     else:
-        close = nearest(word, KEYWORDS) if word.isalpha() else None
-        label = f"did you mean {close!r}?" if close else ""
+        label = did_you_mean(word, KEYWORDS) if word.isalpha() else ""
     return SyntaxProblem("E102", at, at + len(word), f"expected {_EXPECTED['step_key']}, found {word!r}", label)
 
 
@@ -141,8 +140,7 @@ def _remedy(word: str, before: str) -> str:
         return "write 0.5, not .5"
     if word in {")", "]", "}"} and not _open(before):
         return f"{word!r} closes nothing"
-    close = nearest(word, KEYWORDS[:6]) if word.isalpha() else None
-    return f"did you mean {close!r}?" if close else ""
+    return did_you_mean(word, KEYWORDS[:6]) if word.isalpha() else ""
 
 
 def _open(text: str) -> str:

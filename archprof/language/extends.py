@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archprof.errors import Problem, SpecError, nearest
+from archprof.errors import Problem, SpecError, did_you_mean
 from archprof.language.bundled import folder
 from archprof.language.document import Block, Body, Document, Edit, Setting, Step, Steps, Variant
 from archprof.language.expression import Expression
@@ -83,8 +83,7 @@ def _located(at: Scalar, path: Path, journey: _Journey) -> tuple[Path, str]:
     if Path(file).name == file and os.path.isfile(bundled):  # noqa: PTH113
         return bundled, variant
     near = [p.name for place in (path.parent, folder()) for p in place.glob("*.yaml")]
-    close = nearest(file, near)
-    raise SpecError([at.problem("E212", f"there is no file {file!r}", f"did you mean {close!r}?" if close else "")])
+    raise SpecError([at.problem("E212", f"there is no file {file!r}", did_you_mean(file, near))])
 
 
 class _Merge:
@@ -129,8 +128,9 @@ class _Merge:
         seen: set[str] = set()
         while variant and not (variant == self.base.name and variant not in self.base.variants):
             if variant not in self.base.variants or variant in seen:
-                close = nearest(variant, self.base.variants)
-                label = f"did you mean {close!r}?" if close else f"variants: {', '.join(self.base.variants) or 'none'}"
+                label = did_you_mean(
+                    variant, self.base.variants, f"variants: {', '.join(self.base.variants) or 'none'}"
+                )
                 what = f"{Path(self.base.source.name).name} has no variant {variant!r}"
                 raise SpecError([self.at.problem("E210", what, label)])
             found: Variant = self.base.variants[variant]
@@ -156,8 +156,7 @@ class _Merge:
         return {n: self.settings(self.base.defaults.get(n, ()), self.own.defaults.get(n, ())) for n in names}
 
     def absent(self, at: Scalar, name: str, known: Iterable[str]) -> Problem:
-        close = nearest(name, known)
-        label = f"did you mean {close!r}?" if close else ""
+        label = did_you_mean(name, known)
         return at.problem("E212", f"{Path(self.base.source.name).name} has no {name!r} to remove", label)
 
     def steps(self, base: Body, own: Body) -> Body:
@@ -174,8 +173,7 @@ class _Merge:
             if _is_null(step.body):
                 self.problems.append(self.absent(step.node, name, known))
                 continue
-            close = nearest(name, known)
-            label = f"did you mean {close!r}?" if close else "edit: [{after: step, steps: {...}}]"
+            label = did_you_mean(name, known, "edit: [{after: step, steps: {...}}]")
             what = f"{Path(self.base.source.name).name} has no step {name!r}; a new step must say where it goes"
             self.problems.append(step.node.problem("E212", what, label))
         laid = tuple(mine.get(_label(step), step) for step in base.steps)
@@ -194,8 +192,7 @@ class _Merge:
             body = _inserted(steps, place, edit)
             if body is not None:
                 return body
-        close = nearest(edit.anchor.text, _places(steps, blocks))
-        label = f"did you mean {close!r}?" if close else "name a step, or Block.step"
+        label = did_you_mean(edit.anchor.text, _places(steps, blocks), "name a step, or Block.step")
         self.problems.append(edit.anchor.problem("E212", f"there is no step {edit.anchor.text!r}", label))
         return steps
 

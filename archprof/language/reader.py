@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from archprof.errors import Problem, SpecError, nearest
+from archprof.errors import Problem, SpecError, did_you_mean
 from archprof.language.document import Block, Body, Document, Edit, Figure, Pipeline, Setting, Step, Steps, Variant
 from archprof.language.explain import KEYWORDS, SyntaxProblem
 from archprof.language.expression import (
@@ -241,8 +241,7 @@ class _Reader:
         known += [value.text for key, value in self.root if key.text == "name" and isinstance(value, Scalar)]
         for key, _ in node:
             if key.text not in known:
-                close = nearest(key.text, known)
-                label = f"did you mean {close!r}?" if close else f"variants: {', '.join(known[1:])}"
+                label = did_you_mean(key.text, known, f"variants: {', '.join(known[1:])}")
                 self.problems.append(key.problem("E210", f"{section} for {key.text!r}, which is no variant", label))
         return {"" if key.text == "all" else key.text: tuple(map(read_one, _items(value))) for key, value in node}
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from archprof.errors import Problem, nearest
+from archprof.errors import Problem, did_you_mean
 from archprof.language.source import Items, Node, Scalar, Table
 
 Plain = str | list[Any]
@@ -87,8 +87,7 @@ def _problem(at: Node, found: Any, key: Scalar | None) -> Problem:
     kind = found["type"]
     if kind == "extra_forbidden":
         known = [*Skeleton.model_fields, *RESERVED]
-        close = nearest(str(where), known)
-        label = f"did you mean {close!r}?" if close else ""
+        label = did_you_mean(str(where), known)
         return at.problem("E005", f"a spec has no section {str(where)!r}", label, f"sections: {', '.join(known)}")
     if kind == "missing":
         return at.problem("E005", f"the section {where!r} is missing", f"add '{where}: ...'")
