@@ -15,6 +15,7 @@ import click
 
 from archprof import __version__
 from archprof.errors import DrawingError, UserError
+from archprof.sources import FLOATS
 
 if TYPE_CHECKING:
     from archprof.result import Profile
@@ -66,7 +67,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--dtype",
-            type=click.Choice(["float64", "float32", "float16", "bfloat16"]),
+            type=click.Choice(FLOATS),
             help="Type of the weights and float inputs.",
         ),
         click.option(

@@ -29,7 +29,7 @@ def compare(profiles: Sequence[Profile], format: str = "table", view: View | Non
     Raises UnknownName for another format or an unknown column.
     """
     if format not in FORMATS:
-        raise UnknownName("format for a comparison", format, FORMATS)
+        raise UnknownName("comparison format", format, FORMATS)
     return FORMATS[format](profiles, view or View())
 
 

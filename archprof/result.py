@@ -34,7 +34,6 @@ class Group:
     """A part of the module tree: its path, the ops right in it, and the groups below it, in execution order."""
 
     path: str
-    label: str = ""
     parts: list[Group | int] = field(default_factory=list)
 
     def ops(self) -> Iterator[int]:

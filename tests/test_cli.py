@@ -208,7 +208,7 @@ MISTAKES = [
     ("show chain.yaml --plugin chain.yaml", "is not a Python file"),
     ("explain chain.yaml cnv", "did you mean 'conv'?"),
     ("compare chain.yaml --columns mac", "did you mean 'macs'?"),
-    ("compare chain.yaml --format pdf", "there is no format for a comparison 'pdf'"),
+    ("compare chain.yaml --format pdf", "there is no comparison format 'pdf'"),
     ("check nosuch", "there is no model 'nosuch'"),
     ("verify chain.yaml --against tv:resnet18", "cannot compare with 'tv:resnet18': write torchvision:NAME"),
     (

@@ -73,7 +73,7 @@ def test_columns_can_be_chosen_and_are_checked(pair) -> None:
     assert "120,422,400" in compare(pair, "table", View(columns=("macs",), raw=True))
     with pytest.raises(UnknownName, match="did you mean 'macs'"):
         compare(pair, "table", View(columns=("mac",)))
-    with pytest.raises(UnknownName, match="there is no format for a comparison 'pdf'"):
+    with pytest.raises(UnknownName, match="there is no comparison format 'pdf'"):
         compare(pair, "pdf")
 
 

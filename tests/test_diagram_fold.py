@@ -102,6 +102,16 @@ def test_a_copy_that_differs_in_one_setting_does_not_fold(change: dict[str, obje
     assert repeated(**change) == [2]
 
 
+def test_a_fold_within_a_fold_multiplies() -> None:
+    toy = Toy()
+    at = toy.input("x", 1, 4, 16, 16)
+    for block in range(3):
+        for number in range(2):
+            at = toy.conv(f"layer.{block}.conv{number}", at, 4)
+    assert "×6" in diagram(toy.graph(at), title="t")  # three blocks of two equal layers, drawn as one box
+    assert "layer.0.conv0…layer.2.conv1" in diagram(toy.graph(at), title="t")
+
+
 def test_true_and_one_are_different_settings() -> None:
     toy = Toy()
     at = toy.conv("0.conv", toy.input("x", 1, 4, 8, 8), 4, flag=1)

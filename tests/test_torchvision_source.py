@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from click.testing import CliRunner
 
@@ -82,6 +84,11 @@ def test_a_wish_is_followed() -> None:
         ),
         (["torchvision:resnet18", "--set", "num_clases=5"], "unexpected keyword argument 'num_clases'"),
         (["torchvision:resnet18", "--set", "num_classes=five"], "there is nothing called 'five' here"),
+        (["torchvision:resnet18", "--set", "num_classes=-1"], "torchvision's 'resnet18' cannot be built"),
+        (
+            ["torchvision:resnet18", "--set", "weights='DEFAULT'"],
+            "is built without weights, so 'weights' cannot be set",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(arguments: list[str], said: str) -> None:
@@ -89,6 +96,19 @@ def test_a_mistake_is_told_in_one_line(arguments: list[str], said: str) -> None:
     assert result.exit_code == 2
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"batch": 0}, "a batch is a whole number, 1 or more, not 0"),
+        ({"dtype": "int8"}, "there is no dtype 'int8' for weights"),
+        ({"settings": {"num_classes": 10}}, "settings are expressions, written as text"),
+    ],
+)
+def test_a_wish_that_no_model_can_have_is_refused(wish: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        profile("torchvision:resnet18", **wish)
 
 
 def test_a_detector_says_why_not() -> None:

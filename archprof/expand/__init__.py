@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from archprof.errors import Problem, Span, SpecError, did_you_mean, nearest
+from archprof.errors import Problem, Span, SpecError, did_you_mean
 from archprof.expand.static import check
 from archprof.expand.steps import Walk
 from archprof.expand.values import Binding, Bundle, Chain, Flow, Path, Poison, Scope, Skipped

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from archprof.errors import ArchprofError
@@ -136,12 +135,6 @@ def wanted(annotation: Any) -> str:
         return "one of " + ", ".join(f'"{option}"' for option in typing.get_args(annotation))
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", types.NoneType: "null"}
     return words.get(annotation, "a plain value")
-
-
-def function_of(name: str, function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """Give a builder's inner function the name under which its op is listed."""
-    function.__name__ = name
-    return function
 
 
 def _shown(value: object) -> str:

@@ -25,7 +25,8 @@ def explain(profile: Profile, view: View) -> str:
     unknown = [op.name for op, facts in counted if isinstance(facts, Unknown)]
     rest = len(counted) - len(terms) - len(unknown)
     if rest:
-        lines.append(f"  {rest} other ops have no multiply-accumulates (norms, activations, pooling, sums, views)")
+        have = "op has" if rest == 1 else "ops have"
+        lines.append(f"  {rest} other {have} no multiply-accumulates (norms, activations, pooling, sums, views)")
     if unknown:
         lines.append(f"  ! unknown, so the total is a lower bound: {', '.join(unknown)}")
     return "\n".join(lines) + "\n"

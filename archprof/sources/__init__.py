@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from archprof.errors import UserError
 from archprof.registry import Registry
 
 if TYPE_CHECKING:
@@ -15,14 +16,31 @@ if TYPE_CHECKING:
     from archprof.records import Claim, Tensor
 
 
+FLOATS = ("float64", "float32", "float16", "bfloat16")
+"""Types that weights can have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How a model is to be opened: samples at once, input sizes by name (batch left out), float type, arguments."""
+    """How a model is to be opened: samples at once, input sizes by name (batch left out), float type, arguments.
+
+    Raises UserError for what no model can be: a batch of 0, a type weights cannot have, a setting that is no text.
+    """
 
     batch: int = 1
     inputs: Mapping[str, Sequence[int]] = field(default_factory=dict)
     dtype: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the wish itself."""
+        if not isinstance(self.batch, int) or self.batch < 1:
+            raise UserError(f"a batch is a whole number, 1 or more, not {self.batch!r}")
+        if self.dtype is not None and self.dtype not in FLOATS:
+            raise UserError(f"there is no dtype {self.dtype!r} for weights; there are {', '.join(FLOATS)}")
+        for name, text in self.settings.items():
+            if not isinstance(text, str):
+                raise UserError(f"settings are expressions, written as text: {{{name!r}: {str(text)!r}}}")
 
 
 @dataclass(frozen=True, slots=True)

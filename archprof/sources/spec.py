@@ -13,13 +13,11 @@ from archprof.expand import expand
 from archprof.language import Document, read
 from archprof.language.bundled import bundled
 from archprof.meta import weights_of
+from archprof.sources import FLOATS, Wish
 
 if TYPE_CHECKING:
     from archprof.meta import Seen
     from archprof.records import Spec
-
-FLOATS = ("float64", "float32", "float16", "bfloat16")
-"""Types that weights can have."""
 
 
 def find(model: str | os.PathLike[str]) -> tuple[Path, str]:
@@ -71,13 +69,7 @@ def load(
     >>> [call.layer for call in load("inception-bottleneck").calls]
     ['Conv2d', 'Conv2d']
     """
-    if not isinstance(batch, int) or batch < 1:
-        raise UserError(f"a batch is a whole number, 1 or more, not {batch!r}")
-    if dtype is not None and dtype not in FLOATS:
-        raise UserError(f"there is no dtype {dtype!r} for weights; there are {', '.join(FLOATS)}")
-    for name, text in (settings or {}).items():
-        if not isinstance(text, str):
-            raise UserError(f"settings are expressions, written as text: {{{name!r}: {str(text)!r}}}")
+    Wish(batch, inputs or {}, dtype, settings or {})
     found, variant = document(model)
     with weights_of(dtype or "float32"):
         spec = expand(found, variant, settings=settings, batch=batch, shapes=inputs, dtype=dtype, memo=memo)

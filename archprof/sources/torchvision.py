@@ -68,7 +68,10 @@ def check_name(models: ModuleType, name: str) -> None:
 
 
 def build(models: ModuleType, name: str, settings: Mapping[str, Any]) -> nn.Module:
-    """Return a network without weights (nothing is downloaded); raise UserError where an argument is wrong."""
+    """Return a network without weights; raise UserError where an argument is wrong, or asks for weights to download."""
+    for setting in settings:
+        if setting.startswith("weights"):
+            raise UserError(f"torchvision's {name!r} is built without weights, so {setting!r} cannot be set")
     builder = models.get_model_builder(name)
     options: dict[str, Any] = {"weights": None}
     if "weights_backbone" in inspect.signature(builder).parameters:
@@ -77,7 +80,7 @@ def build(models: ModuleType, name: str, settings: Mapping[str, Any]) -> nn.Modu
         options["init_weights"] = False
     try:
         return builder(**options | dict(settings))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise UserError(f"torchvision's {name!r} cannot be built: {error}") from None
 
 
@@ -86,9 +89,12 @@ def on_meta(models: ModuleType, name: str, settings: Mapping[str, Any]) -> nn.Mo
     try:
         with torch.device("meta"), SkipInit(), torch.no_grad():
             return build(models, name, settings)
-    except (RuntimeError, NotImplementedError):
-        with torch.no_grad():
+    except RuntimeError:
+        try:
             return build(models, name, settings).to("meta")
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"torchvision's {name!r} cannot be built: {reason}") from None
 
 
 def default_sizes(models: ModuleType, name: str, kind: str, module: nn.Module) -> tuple[int, ...]:

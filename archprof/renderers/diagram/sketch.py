@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from archprof.graph import INPUT
 from archprof.renderers.diagram.fuse import Box
-from archprof.renderers.diagram.tree import Group, Node, Run, copy_numbers, ops, path_of, representatives
+from archprof.renderers.diagram.tree import Group, Node, Run, copy_numbers, last_path_of, ops, path_of, representatives
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -115,9 +115,11 @@ class Sketcher:
         """Return what is drawn of `node`, which stands in the group `within`."""
         if isinstance(node, Run) and len(node.copies[0]) == 1:
             part = self._part(node.copies[0][0], within, opened, level)
-            return replace(part, copies=len(node.copies), paths=(part.paths[0], path_of(node.copies[-1][0])))
+            # a copy may be a run itself, where a group held nothing else: three blocks of two layers are six layers
+            copies, last = len(node.copies) * part.copies, last_path_of(node)
+            return replace(part, copies=copies, paths=(part.paths[0], last))
         if isinstance(node, Run):
-            ends = (path_of(node.copies[0][0]), path_of(node.copies[-1][-1]))
+            ends = (path_of(node.copies[0][0]), last_path_of(node))
             members = tuple(self._part(child, within, opened, level + 1) for child in node.copies[0])
             return Frame(node, len(node.copies), within, self.names(node), ends, members, level)
         ends = (node.path, node.path)

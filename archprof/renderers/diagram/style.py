@@ -13,7 +13,7 @@ BINS = ((0.20, "#993404"), (0.10, "#d95f0e"), (0.05, "#fe9929"), (0.02, "#fec44f
 white; lightness falls 100-91-82-72-55-36, so that grey print works too."""
 
 BIN_NAMES = ("≥ 20 %", "10–20", "5–10", "2–5", "1–2", "< 1")
-INK, QUIET, PAPER, ALARM, REPEAT = "#1a1a1a", "#666666", "#ffffff", "#c1121f", "#1f5fa8"
+INK, PAPER, ALARM, REPEAT = "#1a1a1a", "#ffffff", "#c1121f", "#1f5fa8"
 FRAME_FILLS = ("#ffffff", "#f5f6f8", "#ebedf1")
 FONT = "Helvetica,Arial,sans-serif"
 SIZE = 11

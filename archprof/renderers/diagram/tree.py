@@ -57,6 +57,11 @@ def path_of(node: Node) -> str:
     return path_of(node.copies[0][0]) if isinstance(node, Run) else node.path
 
 
+def last_path_of(node: Node) -> str:
+    """Return the path of a node; a run goes by that of the last of its last copy."""
+    return last_path_of(node.copies[-1][-1]) if isinstance(node, Run) else node.path
+
+
 def ops(nodes: Iterable[Node]) -> list[Op]:
     """Return the ops of `nodes`, every copy included."""
     return [op for box in boxes(nodes) for op in box.ops]
