@@ -106,6 +106,11 @@ color_option = click.option(
 )
 
 
+convention_option = click.option(
+    "--as", "convention", default="", metavar="TOOL", help="Count as another tool does (archprof list conventions)."
+)
+
+
 class Commands(click.Group):
     """Turns archprof's exceptions into one line and an exit code; our own bugs keep their traceback."""
 
@@ -152,6 +157,7 @@ def main() -> None:
 @main.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @model_options
+@convention_option
 @view_options
 @click.option("--path", default="", help="Only what is at or below this path.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, json, markdown, latex ... ; a pipe gets tsv.")
@@ -185,6 +191,7 @@ def explain(model: str, path: str, **options: Any) -> None:
 @main.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @model_options
+@convention_option
 @click.option("--columns", type=Names(), default=(), help="Totals to compare (archprof list analyses).")
 @click.option("--raw", is_flag=True, help="Whole numbers, without prefixes.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, markdown or json; a pipe gets tsv.")
@@ -205,7 +212,8 @@ def compare(
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option("-o", "--output", required=True, help="x.svg, x.pdf, x.png or x.dot; FOLDER/ for MODEL.svg of several.")
 @model_options
-@click.option("--metric", default="macs", show_default=True, help="Column that colours the boxes.")
+@convention_option
+@click.option("--metric", help="What colours the boxes.  [default: macs, or the counts of --as]")
 @click.option("--depth", type=click.IntRange(min=1), help="Levels of modules to open; by default where the cost is.")
 @click.option("--expand", multiple=True, metavar="GLOB", help="Open these modules.")
 @click.option("--collapse", multiple=True, metavar="GLOB", help="Keep these modules shut.")
@@ -222,6 +230,7 @@ def compare(
 def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None:
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
     drawing = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
+    drawing["metric"] = drawing["metric"] or options["convention"] or "macs"
     if not output:
         raise click.UsageError("-o needs the name of a file or a folder")
     into_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - pathlib's raises for long names
@@ -318,14 +327,14 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(layers), indent=2))
 
 
-LISTS = ("specs", "sources", "layers", "ops", "analyses", "formats")
+LISTS = ("specs", "sources", "layers", "ops", "analyses", "conventions", "formats")
 
 
 @main.command("list")
 @click.argument("what", type=click.Choice(LISTS), default="specs")
 @color_option
 def list_(what: str, color: str) -> None:
-    """List the bundled specs, sources of other models, the layers a spec may use, op rules, analyses (columns), or formats."""
+    """List the bundled specs, sources of models, layers a spec may use, op rules, analyses (columns), conventions, formats."""
     from archprof.listing import listing
 
     click.echo(listing(what, **terminal(color)), nl=False)
@@ -335,7 +344,7 @@ def profiled(model: str, options: Mapping[str, Any]) -> Profile:
     """Return the profile that the model options ask for."""
     from archprof.pipeline import profile
 
-    return profile(model, **chosen(options))
+    return profile(model, **chosen(options), convention=options.get("convention", ""))
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:

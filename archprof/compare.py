@@ -14,7 +14,7 @@ from archprof import units
 from archprof.errors import UnknownName
 from archprof.renderers import View
 from archprof.renderers.document import as_dict
-from archprof.renderers.rows import total_cell
+from archprof.renderers.rows import total_cell, usual
 from archprof.renderers.terminal import gaps_line, grid, printed, width_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def compare(profiles: Sequence[Profile], format: str = "table", view: View | Non
 
 def measures(profiles: Sequence[Profile], view: View) -> list[str]:
     """Return the totals to compare."""
-    names = view.columns or MEASURES
+    names = view.columns or usual(profiles[0], MEASURES)
     for name in names:
         if name not in profiles[0].totals:
             raise UnknownName("total", name, profiles[0].totals)

@@ -11,7 +11,7 @@ from archprof.renderers.terminal import grid, printed
 
 
 def listing(what: str, *, width: int = 100, color: bool = False, unicode: bool = True) -> str:
-    """Return the table of a registry: `specs`, `layers`, `ops`, `analyses` or `formats`."""
+    """Return the table of a registry: `specs`, `layers`, `ops`, `analyses`, `conventions` or `formats`."""
     heads, rows = LISTINGS[what]()
     lines = grid()
     for number, head in enumerate(heads):
@@ -63,6 +63,17 @@ def analyses() -> tuple[list[str], Iterable[list[str]]]:
     )
 
 
+def conventions() -> tuple[list[str], Iterable[list[str]]]:
+    """Return how other tools count, and where their own totals may differ."""
+    from archprof.conventions import CONVENTIONS
+
+    entries = [(name, CONVENTIONS[name]) for name in CONVENTIONS]
+    return ["as", "what it counts", "known differences of the tool itself"], (
+        [name, entry.about, "; ".join(f"{kind}: {text}" for kind, text in entry.differences.items())]
+        for name, entry in entries
+    )
+
+
 def formats() -> tuple[list[str], Iterable[list[str]]]:
     """Return the formats of `show`."""
     from archprof.renderers import RENDERERS
@@ -78,5 +89,6 @@ def sources() -> tuple[list[str], Iterable[list[str]]]:
 
 
 LISTINGS: dict[str, Callable[[], tuple[list[str], Iterable[list[str]]]]] = {
-    "specs": specs, "sources": sources, "layers": layers, "ops": ops, "analyses": analyses, "formats": formats,
+    "specs": specs, "sources": sources, "layers": layers, "ops": ops, "analyses": analyses,
+    "conventions": conventions, "formats": formats,
 }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from archprof import __version__, sources
+from archprof import __version__, conventions, sources
 from archprof.analyses import ANALYSES
 from archprof.build import build
 from archprof.errors import UserError
@@ -36,6 +36,7 @@ def profile(
     batch: int = 1,
     dtype: str | None = None,
     settings: Mapping[str, str] | None = None,
+    convention: str = "",
 ) -> Profile:
     """Return the Profile of a model: a bundled name, `file.yaml`, `file.yaml:variant`, `torchvision:NAME`, Spec or nn.Module.
 
@@ -43,6 +44,7 @@ def profile(
     `settings` params of the spec, or arguments of another source. An nn.Module is left as it is: a twin on meta is
     traced, in evaluation mode; its `inputs` are tensors or shapes with the batch (one, several, or by argument), and it
     has batch, float type and settings of its own. No weight is allocated and nothing is run but shapes.
+    `convention` adds a column with the counts of another tool (`archprof list conventions`).
     Raises UserError, and SpecError with every mistake of a spec.
 
     >>> profile("inception-direct").macs, profile("inception-bottleneck").macs
@@ -69,7 +71,12 @@ def profile(
         for column, found in zip(entry.columns, entry.function(graph), strict=True):
             columns[column.name], values[column.name] = column, found.values
             outside[column.name] = found.outside
-    return Profile(opened.name, graph, columns, values, outside, opened.publication, opened.claims, versions())
+    if convention:
+        columns[convention], values[convention] = conventions.column(graph, convention)
+    found_by = versions()
+    return Profile(
+        opened.name, graph, columns, values, outside, opened.publication, opened.claims, found_by, convention
+    )
 
 
 def open_model(model: str | os.PathLike[str] | Spec, wish: Wish, memo: dict[Any, Seen] | None = None) -> Opened:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from archprof.errors import DrawingError
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import cell, columns_of, rows_of, value
+from archprof.renderers.rows import cell, columns_of, rows_of, usual, value
 from archprof.renderers.terminal import DEFAULT, gaps_line, heading, percent
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ def html(profile: Profile, view: View) -> str:
     """Static HTML table, as a notebook shows it."""
     import jinja2
 
-    columns = columns_of(profile, view.columns or DEFAULT)
-    whole = profile.totals["macs"] or 1
+    columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
+    counts = profile.convention or "macs"
+    whole = profile.totals[counts] or 1
     rows = []
     for row in rows_of(profile, view):
-        number = value(profile, row, "macs")
+        number = value(profile, row, counts)
         share = "-" if number is None else percent(number / whole) if number else ""
         rows.append((row, [cell(profile, row, name, raw=view.raw) for name in columns], share))
     page = jinja2.Environment(autoescape=True).from_string(TEMPLATE)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from archprof import units
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import cell, columns_of, rows_of, total_cell
+from archprof.renderers.rows import cell, columns_of, rows_of, total_cell, usual
 from archprof.result import Profile
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def selected(profile: Profile, view: View) -> pd.DataFrame:
     """Return the rows as text cells, numbers with prefixes unless `raw`."""
     import pandas as pd
 
-    columns = columns_of(profile, view.columns or ("params", "macs", "flops"))
+    columns = columns_of(profile, view.columns or usual(profile, ("params", "macs", "flops")))
     rows = rows_of(profile, view)
     cells = [
         [row.path, row.kind, row.shape, *(cell(profile, row, name, raw=view.raw) for name in columns)] for row in rows

@@ -161,6 +161,11 @@ def _look(profile: Profile, group: Group | int) -> object:
     ]
 
 
+def usual(profile: Profile, names: Iterable[str]) -> list[str]:
+    """Return the columns a table has by default, counts as another tool makes them in place of MACs if they are there."""
+    return [profile.convention or name if name == "macs" else name for name in names]
+
+
 def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
     """Return the names of columns, each once; raise UnknownName where there is no such column."""
     names = list(dict.fromkeys(names))

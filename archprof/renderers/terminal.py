@@ -12,7 +12,7 @@ from rich.text import Text
 
 from archprof import units
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import Row, cell, columns_of, rows_of, value
+from archprof.renderers.rows import Row, cell, columns_of, rows_of, usual, value
 from archprof.result import Profile
 
 DEFAULT = ("params", "macs")
@@ -30,9 +30,10 @@ FEW = 5
 def table(profile: Profile, view: View) -> str:
     """Tree table for the terminal, with totals, shares and definitions."""
     rows = rows_of(profile, view)
-    columns = columns_of(profile, view.columns or DEFAULT)
+    columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
     summed = [name for name in columns if name in profile.totals]
-    metric = view.sort or ("macs" if "macs" in columns or not summed else summed[0])
+    counts = profile.convention or "macs"
+    metric = view.sort or (counts if counts in columns or not summed else summed[0])
     cells = {
         "layer": [prefix(row) + short(row.name) for row in rows],
         "type": [row.kind for row in rows],
@@ -172,6 +173,8 @@ def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) ->
     unused = profile.outside.get("params", 0)
     if unused:
         lines.append(f"{units.count(unused)} parameters belong to modules that are never called")
+    if profile.convention:
+        lines.append(f"{profile.convention}: {profile.columns[profile.convention].meaning}")
     lines.append("MAC = multiply-accumulate of a contraction, bias apart; FLOPs = 2 x MACs + other arithmetic")
     return lines
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archprof import units
+from archprof.conventions import CONVENTIONS, column
 from archprof.errors import UnknownName
 from archprof.records import Facts
 
@@ -79,12 +80,16 @@ class Costs:
 
 def costs(graph: Graph, metric: str) -> Costs:
     """Return what every op of `graph` weighs under `metric`; raise UnknownName for a metric there is none of."""
-    if metric not in METRICS:
-        raise UnknownName("diagram metric", metric, METRICS)
+    if metric not in METRICS and metric not in CONVENTIONS:
+        raise UnknownName("diagram metric", metric, [*METRICS, *CONVENTIONS])
     params = {
         op.name: sum(w.tensor.elements for w in graph.owned_weights[op.name] if not w.is_buffer) for op in graph.ops
     }
     unknown = frozenset(op.name for op in graph.ops if not isinstance(graph.facts.get(op.name), Facts))
+    if metric in CONVENTIONS:
+        meaning, found = column(graph, metric)
+        counted = {op.name: count or 0 for op, count in zip(graph.ops, found, strict=True)}
+        return Costs(Metric(metric, meaning.meaning, units.count, needs_facts=True), counted, params, unknown)
     value = params if metric == "params" else {op.name: _value(graph, op, metric) for op in graph.ops}
     return Costs(METRICS[metric], value, params, unknown)
 
