@@ -119,6 +119,8 @@ REPLACED: Mapping[str, Callable[[Op], int]] = {
     "ptflops",
     {
         "*": "0 for a class of one's own that is called like torch's",
+        "relu": "0 where the model holds the function itself (nn.TransformerEncoderLayer), so that it is not replaced",
+        "interpolate": "the mode area counts its input too",
         "add": "1 an element where it is written torch.add(x, y) or x.add(y), not x + y; here always 0",
         "mul": "1 an element where it is written torch.mul(x, y) or x.mul(y), not x * y; here always 0",
         "matmul": "0 where it is written a @ b, which is not replaced; here it counts",

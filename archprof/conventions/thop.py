@@ -27,8 +27,10 @@ def _softmax(op: Op) -> int:
 
 
 def _adaptive_avg_pool(op: Op) -> int:
-    batch, maps, *size = op.outputs[0].shape
-    return batch * maps * math.prod(op.arguments["input"].shape[2:]) + batch * maps * math.prod(size)
+    """Return the mean length of a window and 1 an output, rounded as thop does: in floats, and cut."""
+    out = op.outputs[0]
+    sizes = zip(op.arguments["input"].shape[2:], out.shape[2:], strict=True)
+    return int((math.prod(x / y for x, y in sizes) + 1) * out.elements)
 
 
 def _upsample(op: Op) -> int:
