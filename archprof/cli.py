@@ -65,11 +65,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             help="Another input size, such as image=3x192x192.",
         ),
-        click.option(
-            "--dtype",
-            type=click.Choice(FLOATS),
-            help="Type of the weights and float inputs.",
-        ),
+        click.option("--dtype", type=click.Choice(FLOATS), help="Type of the weights and float inputs."),
         click.option(
             "--plugin",
             "plugins",
@@ -218,12 +214,7 @@ def compare(
 @click.option("--expand", multiple=True, metavar="GLOB", help="Open these modules.")
 @click.option("--collapse", multiple=True, metavar="GLOB", help="Keep these modules shut.")
 @click.option(
-    "--dir",
-    "direction",
-    type=click.Choice(["TB", "LR"]),
-    default="TB",
-    show_default=True,
-    help="Direction of the flow.",
+    "--dir", "direction", type=click.Choice(["TB", "LR"]), default="TB", show_default=True, help="Way of the flow."
 )
 @click.option("--fold/--no-fold", default=True, help="Draw exact repeats once, as xN.")
 @click.option("--legend/--no-legend", default=True, help="Explain the colours.")
