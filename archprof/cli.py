@@ -5,106 +5,19 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archprof import __version__
-from archprof.errors import DrawingError, UserError
-from archprof.sources import FLOATS
+from archprof.errors import DrawingError, ModelError, UserError
+from archprof.options import Names, Pairs, color_option, convention_option, model_options, terminal, view_options
 
 if TYPE_CHECKING:
     from archprof.result import Profile
-
-
-class Pairs(click.ParamType):
-    """`name=value`, or `name=1x2x3` where sizes are wanted."""
-
-    name = "name=value"
-
-    def __init__(self, *, sizes: bool = False) -> None:
-        """Read sizes where `sizes`, else the text as it is."""
-        self.sizes = sizes
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return (name, value)."""
-        name, equals, text = value.partition("=")
-        if not name or not equals or not text:
-            self.fail(f"{value!r} is not {'name=3x224x224' if self.sizes else 'name=value'}", param, ctx)
-        if not self.sizes:
-            return name, text
-        parts = text.replace(",", "x").split("x")
-        if not all(part.isdecimal() for part in parts):
-            self.fail(f"{text!r} are not sizes such as 3x192x192 (the batch left out)", param, ctx)
-        return name, [int(part) for part in parts]
-
-
-class Names(click.ParamType):
-    """Names separated by commas."""
-
-    name = "a,b"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ARG002
-        """Return the names."""
-        return value if isinstance(value, tuple) else tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say which model is meant."""
-    options = [
-        click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec."),
-        click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples at once."),
-        click.option(
-            "--input",
-            "inputs",
-            type=Pairs(sizes=True),
-            multiple=True,
-            help="Another input size, such as image=3x192x192.",
-        ),
-        click.option("--dtype", type=click.Choice(FLOATS), help="Type of the weights and float inputs."),
-        click.option(
-            "--plugin",
-            "plugins",
-            type=click.Path(path_type=Path),
-            multiple=True,
-            help="Python file with layers and rules; it is run.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say what a table shows."""
-    options = [
-        click.option("--depth", type=click.IntRange(min=1), help="Levels of modules; by default what fits."),
-        click.option("--columns", type=Names(), default=(), help="Columns to show (archprof list analyses)."),
-        click.option("--sort", default="", help="Column to sort by, largest first."),
-        click.option("--top", type=click.IntRange(min=1), help="Show that many rows."),
-        click.option("--raw", is_flag=True, help="Whole numbers, without prefixes."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-color_option = click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    show_default=True,
-    help="Colours in tables.",
-)
-
-
-convention_option = click.option(
-    "--as", "convention", default="", metavar="TOOL", help="Count as another tool does (archprof list conventions)."
-)
 
 
 class Commands(click.Group):
@@ -116,6 +29,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except DrawingError as error:
             click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+        except ModelError as error:
+            click.echo(f"error: {error}; {len(error.profile.network)} ops ran before (show prints them)", err=True)
             ctx.exit(1)
         except UserError as error:
             text = str(error)
@@ -165,9 +81,19 @@ def show(models: Sequence[str], path: str, format_: str, strict: bool, color: st
     check_format(format_)
     if format_ == "json" and len(models) > 1:
         raise click.UsageError("a JSON document is about one model; compare --format json lists several")
-    profiles = [profiled(model, options) for model in models]
+    failed: ModelError | None = None
+    profiles = []
+    for model in models:
+        try:
+            profiles.append(profiled(model, options))
+        except ModelError as error:
+            failed = failed or error
+            profiles.append(error.profile)
     pages = [profile.render(format_, path=path, **viewing(options, color)) for profile in profiles]
     click.echo("\n".join(pages), nl=False)
+    if failed:
+        click.echo(f"error: {failed}; the table ends there", err=True)
+        sys.exit(1)
     gaps = [(profile.model, gap) for profile in profiles for gap in profile.gaps]
     if strict and gaps:
         for model, gap in gaps:
@@ -356,20 +282,6 @@ def load_plugins(paths: Sequence[Path]) -> None:
 def viewing(options: Mapping[str, Any], color: str) -> dict[str, Any]:
     """Return the fields of a View."""
     return {name: options[name] for name in ("depth", "columns", "sort", "top", "raw")} | terminal(color)
-
-
-def terminal(color: str) -> dict[str, Any]:
-    """Return what the terminal can do: its width, whether it has colours, whether it knows more than ASCII."""
-    is_terminal = sys.stdout.isatty()
-    wants = color == "always" or (
-        color == "auto"
-        and (is_terminal or "FORCE_COLOR" in os.environ)
-        and "NO_COLOR" not in os.environ
-        and os.environ.get("TERM") != "dumb"
-    )
-    width = shutil.get_terminal_size((100, 24)).columns
-    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
-    return {"width": max(40, width), "color": wants, "unicode": encoding.startswith("utf")}
 
 
 def default_format() -> str:

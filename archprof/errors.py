@@ -4,6 +4,7 @@
     ├── UserError          the user's mistake: one line, exit code 2
     │   ├── SpecError      every mistake of one spec, in the order of its lines
     │   └── UnknownName    a name no registry has; carries the nearest ones
+    ├── ModelError         a model failed while it ran; carries the profile up to there
     └── DrawingError       Graphviz is missing, failed or ran out of time
 
 It prints nothing and knows no exit codes: `archprof.cli` does. Bugs of archprof raise ordinary Python exceptions.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,6 +97,15 @@ class UnknownName(UserError):
         few = f"; there are {', '.join(names)}" if len(names) <= FEW else ""
         guess = f"; did you mean {self.nearest!r}?" if self.nearest else few
         super().__init__(f"there is no {what} {name!r}{guess}")
+
+
+class ModelError(ArchprofError):
+    """A model that failed while it ran: the message says where and why, `profile` is what was counted up to there."""
+
+    def __init__(self, message: str, profile: Any) -> None:
+        """Keep the partial Profile."""
+        super().__init__(message)
+        self.profile = profile
 
 
 class DrawingError(ArchprofError):

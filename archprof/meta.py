@@ -30,13 +30,15 @@ class Seen:
 
     `result` has the shape rule's answer in the structure torch returns, from which new tensors can be made; None where
     only torch itself can (a view, or a function without a shape rule). `outputs` are the tensors in the result, in
-    order; none where the call returned a size or a flag.
+    order; none where the call returned a size or a flag. `call` is (function, args, kwargs), tensors as records, so that
+    the call can be made again.
     """
 
     kind: str
     arguments: Mapping[str, Any]
     outputs: tuple[records.Tensor, ...]
     result: Shapes | None
+    call: tuple[Callable[..., Any], Any, Any] | None = None
 
 
 def kind_of(function: Callable[..., Any]) -> str:
@@ -74,6 +76,17 @@ def described(value: Any) -> Any:
         return NAMES.get(value, str(value))
     if isinstance(value, torch.device):
         return str(value)
+    return value
+
+
+def abstract(value: Any) -> Any:
+    """Return an argument with records in place of tensors, and everything else as torch takes it."""
+    if isinstance(value, torch.Tensor):
+        return described(value)
+    if type(value) in {list, tuple}:
+        return type(value)(map(abstract, value))
+    if isinstance(value, dict):
+        return {key: abstract(item) for key, item in value.items()}
     return value
 
 
@@ -118,10 +131,14 @@ class MetaMode(TorchFunctionMode):
     this way carry no gradient history, so it is for use under `torch.no_grad()`.
     """
 
+    is_meta = True
+    """Whether shapes are enough: a mode in which every function really runs has False here."""
+
     def __init__(self, memo: dict[Any, Seen] | None = None) -> None:
         """Use `memo`, or a fresh one."""
         super().__init__()
         self.memo: dict[Any, Seen] = {} if memo is None else memo
+        self.failing: tuple[str, Mapping[str, Any]] | None = None  # the function that torch refused
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -134,6 +151,8 @@ class MetaMode(TorchFunctionMode):
                 return result
         # 1, 1.0 and True are equal as keys, and what torch returns for them is not
         key = (func, described(args), described(kwargs), *map(type, args), *map(type, kwargs.values()))
+        if not self.is_meta:  # what comes out may depend on the data
+            return self.seen(func, args, kwargs, *self.learn(func, args, kwargs, key))
         try:
             seen = self.memo.get(key)
         except TypeError:  # an argument that cannot be hashed, such as a callable object with equality
@@ -162,12 +181,16 @@ class MetaMode(TorchFunctionMode):
                 entry = None
         if entry is None:
             arguments = {**{str(i): value for i, value in enumerate(positional)}, **dict(named)}
-        shapes = entry.output(arguments) if entry is not None and "out" not in kwargs else None
+        call = func, abstract(args), abstract(kwargs)
+        shapes = entry.output(arguments) if self.is_meta and entry is not None and "out" not in kwargs else None
         if shapes is not None:
-            seen = Seen(kind, arguments, tuple(tensors(shapes)), shapes)
+            seen = Seen(kind, arguments, tuple(tensors(shapes)), shapes, call)
             return seen, args[0] if self.in_place(func, args, seen) else made(shapes)
+        self.failing = kind, arguments
         result = func(*args, **kwargs)
-        return Seen(kind, arguments, tuple(map(described, tensors_in(result))), None), result
+        self.failing = None
+        changed = args[0] if kind == "setitem" else result  # it returns nothing, and writes all the same
+        return Seen(kind, arguments, tuple(map(described, tensors_in(changed))), None, call), result
 
     @staticmethod
     def in_place(func: Callable[..., Any], args: tuple[Any, ...], seen: Seen) -> bool:

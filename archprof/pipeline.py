@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from archprof import __version__, conventions, sources
 from archprof.analyses import ANALYSES
 from archprof.build import build
-from archprof.errors import UserError
+from archprof.decompose import decomposed
+from archprof.errors import ModelError, UserError
 from archprof.graph import Graph
-from archprof.ops import facts
+from archprof.ops import RULES, facts
 from archprof.records import Facts, Spec, Unknown
 from archprof.result import Profile
 from archprof.sources import SOURCES, Opened, Wish, module
 from archprof.sources.spec import load
-from archprof.trace import trace
+from archprof.substrate import told, traced_somewhere
 
 if TYPE_CHECKING:
-    import os
-
     from torch import fx
 
     from archprof.meta import Seen
 
 
 def profile(
-    model: str | os.PathLike[str] | Spec | nn.Module,
+    model: Any,
     inputs: Any = None,
     *,
     batch: int = 1,
@@ -38,34 +36,36 @@ def profile(
     settings: Mapping[str, str] | None = None,
     convention: str = "",
 ) -> Profile:
-    """Return the Profile of a model: a bundled name, `file.yaml`, `file.yaml:variant`, `torchvision:NAME`, Spec or nn.Module.
+    """Return the Profile of a model, without its weights and, where shapes are enough, without running it.
 
-    `inputs` gives other input sizes by name (batch left out), `dtype` another float type of weights and inputs,
-    `settings` params of the spec, or arguments of another source. An nn.Module is left as it is: a twin on meta is
-    traced, in evaluation mode; its `inputs` are tensors or shapes with the batch (one, several, or by argument), and it
-    has batch, float type and settings of its own. No weight is allocated and nothing is run but shapes.
+    `model` is a bundled name, `file.yaml`, `file.yaml:variant`, `torchvision:NAME` or another source's, or a Spec: then
+    `inputs` gives other input sizes by name (batch left out), `dtype` another float type of weights and inputs, and
+    `settings` params of the spec or arguments of the source. Or it is an nn.Module (compiled, parallel or plain), a
+    torch.export ExportedProgram or a function, which has batch, float type and settings of its own: then `inputs` are
+    tensors or shapes, batch included, nested as the model takes them, in order or by name. It is left as it is: a twin is
+    traced, in evaluation mode.
+    A model that looks at its data runs once on the CPU, on random data where `inputs` has none; `notes` says so.
     `convention` adds a column with the counts of another tool (`archprof list conventions`).
-    Raises UserError, and SpecError with every mistake of a spec.
+    Raises UserError, SpecError with every mistake of a spec, ModelError with the partial profile where the model fails.
 
     >>> profile("inception-direct").macs, profile("inception-bottleneck").macs
     (120422400, 12443648)
     """
     memo: dict[Any, Seen] = {}
-    if isinstance(model, nn.Module):
-        if batch != 1 or dtype is not None or settings:
-            raise UserError("a module has its own batch, dtype and settings: give inputs with the batch you want")
-        opened = module.opened(model, inputs)
-    else:
+    if isinstance(model, (str, os.PathLike, Spec)):
         opened = open_model(model, Wish(batch, inputs or {}, dtype, settings or {}), memo)
-    try:
-        graph = trace(opened.module, opened.inputs, memo)
-    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError, NotImplementedError) as error:
-        if not isinstance(model, nn.Module) and sources.split(model) is None:
-            raise  # a spec that expands can be traced: this is our own mistake
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        sizes = ", ".join(f"{name} {tensor}" for name, tensor in opened.inputs.items())
-        raise UserError(f"{opened.name} cannot be run on shapes with {sizes}: {first}") from error
-    attach_facts(graph)
+    elif batch != 1 or dtype is not None or settings:
+        raise UserError("a module has its own batch, dtype and settings: give inputs with the batch you want")
+    else:
+        opened = module.opened(model, inputs)
+    traced, notes = traced_somewhere(opened, memo)
+    if traced.failure is not None and opened.real is None:
+        raise traced.failure.error  # a spec that expands can be traced: this is our own mistake
+    graph = traced.graph
+    attach_facts(graph, traced.seen)
+    parts = {op.kind for op in graph.ops if op.kind not in RULES and isinstance(graph.facts[op.name], Facts)}
+    if parts:
+        notes += (f"without a rule, and counted by the operations they are made of: {', '.join(sorted(parts))}",)
     columns, values, outside = {}, {}, {}
     for entry in ANALYSES.values():
         for column, found in zip(entry.columns, entry.function(graph), strict=True):
@@ -73,10 +73,12 @@ def profile(
             outside[column.name] = found.outside
     if convention:
         columns[convention], values[convention] = conventions.column(graph, convention)
-    found_by = versions()
-    return Profile(
-        opened.name, graph, columns, values, outside, opened.publication, opened.claims, found_by, convention
-    )
+    about = {"source": opened.publication, "claims": opened.claims, "notes": notes, "convention": convention}
+    result = Profile(opened.name, graph, columns, values, outside, **about, versions=versions())
+    if traced.failure is None:
+        return result
+    message = f"{opened.name} fails {told(traced.failure)}"
+    raise (ModelError(message, result) if len(graph) else UserError(message)) from traced.failure.error
 
 
 def open_model(model: str | os.PathLike[str] | Spec, wish: Wish, memo: dict[Any, Seen] | None = None) -> Opened:
@@ -107,13 +109,16 @@ def compile(  # noqa: A001 - what it does, in the field's word
     return build(model if isinstance(model, Spec) else load(model, settings=settings), device)
 
 
-def attach_facts(graph: Graph) -> None:
-    """Ask each op's rule once (ops with equal signatures share the answer) and hang the facts on the graph."""
+def attach_facts(graph: Graph, seen: Mapping[str, Seen]) -> None:
+    """Ask each op's rule once (ops with equal signatures share the answer) and hang the facts on the graph.
+
+    An op without a rule is counted by what it calls in turn, as far as that has rules.
+    """
     known: dict[Any, Facts | Unknown] = {}
     for op in graph.ops:
         signature = op.signature
         if signature not in known:
-            known[signature] = facts(op)
+            known[signature] = facts(op) if op.kind in RULES else decomposed(op, seen[op.name])
         graph.facts[op.name] = known[signature]
 
 

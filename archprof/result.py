@@ -50,8 +50,8 @@ class Profile:
     """The result of `archprof.profile`.
 
     `columns` are measures of the ops and `values[name]` a column's values, in the order of `network.ops` (None: unknown).
-    Counts are for the batch given; counts and bytes are ints. `convention` names the column that counts as another tool
-    does, which tables then show in place of MACs.
+    Counts are for the batch given; counts and bytes are ints. `notes` are what a reader of the numbers has to know.
+    `convention` names the column that counts as another tool does, which tables then show in place of MACs.
 
     >>> import archprof
     >>> archprof.profile("inception-bottleneck").macs
@@ -65,6 +65,7 @@ class Profile:
     outside: Mapping[str, int]
     source: str = ""
     claims: tuple[Claim, ...] = ()
+    notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     convention: str = ""
 

@@ -6,27 +6,33 @@ It remembers which torch function was called on which tensors, where in the mode
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
-import inspect
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+from archprof import inputs as given_inputs
 from archprof.build import Origin
 from archprof.graph import Graph
-from archprof.meta import MetaMode, Seen, described, empty, tensors_in
+from archprof.meta import MetaMode, Seen, described, tensors_in
+from archprof.ops import tensors as tensors_of
 from archprof.records import Op, Tensor, Weight
 
 Source = tuple[str, int] | None
 
+NUMBERS = itertools.count()
+"""Every tensor that a recorder has seen made carries a number of its own: identities are used again, these are not."""
+
 
 @dataclass(slots=True)
 class Record:
-    """A call as it happened: what was seen, where, and which tensors went in and out."""
+    """A call as it happened: what was seen, where, and which tensors went in and out, by their numbers."""
 
     seen: Seen
     origin: Origin
@@ -35,30 +41,65 @@ class Record:
     weights: tuple[Weight, ...]
 
 
-class Recorder(MetaMode):
-    """Notes every call that returns a tensor. Tensors are told apart by identity, so they are kept alive meanwhile."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Where and why a model stopped: path and class of the module, the op's kind ('' where no op failed), and the error."""
 
-    def __init__(self, weights: Mapping[int, Weight], memo: dict[Any, Seen] | None = None) -> None:
-        """`weights` has the model's parameters and buffers by the identity of their tensors."""
+    path: str
+    layer: str
+    kind: str
+    inputs: tuple[Tensor, ...]
+    error: Exception
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether the model looked at values, which a tensor on meta does not have."""
+        return isinstance(self.error, (NotImplementedError, RuntimeError, TypeError)) and "meta" in str(self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What came of running a module: its Graph, each op's call as it was seen, and the failure that cut it short."""
+
+    graph: Graph
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+class Recorder(MetaMode):
+    """Notes every call that returns a tensor."""
+
+    def __init__(
+        self, weights: Mapping[int, Weight | None], memo: dict[Any, Seen] | None = None, *, is_meta: bool = True
+    ) -> None:
+        """`weights` has the model's parameters and buffers by the identity of their tensors, None for its constants."""
         super().__init__(memo)
+        self.is_meta = is_meta
         self.weights = weights
         self.records: list[Record] = []
         self.origin = Origin("", "", None)
         self.is_container = False
-        self.alive: list[torch.Tensor] = []
 
     def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002
         """Note the call; one that returns no tensor (a size, a flag) is no op."""
         if not seen.outputs:
             return result
-        given, made = [*tensors_in(args), *tensors_in(kwargs)], tensors_in(result)
-        self.alive += given + made
-        inputs = tuple((described(t), id(t)) for t in given if id(t) not in self.weights)
-        weights = tuple(dict.fromkeys(self.weights[id(t)] for t in given if id(t) in self.weights))
+        weights = self.weights
+        inputs, read, outputs = [], [], []
+        for tensor in (*tensors_in(args), *tensors_in(kwargs)) if kwargs else tensors_in(args):
+            if id(tensor) not in weights:
+                inputs.append((described(tensor), getattr(tensor, "_archprof", -1)))
+            elif (weight := weights[id(tensor)]) is not None:
+                read.append(weight)
+        for tensor in tensors_in(args[0] if result is None else result):
+            number = next(NUMBERS)
+            tensor._archprof = number  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
+            outputs.append(number)
         origin = self.origin
         if self.is_container:  # a function right in a module that has others in it: it stands below the module
             origin = Origin(f"{origin.path}.{seen.kind}".lstrip("."), "", None)
-        self.records.append(Record(seen, origin, inputs, tuple(map(id, made)), weights))
+        record = Record(seen, origin, tuple(inputs), tuple(outputs), tuple(dict.fromkeys(read)))
+        self.records.append(record)
         return result
 
 
@@ -77,22 +118,29 @@ class _Nodes(fx.Interpreter):
 
 @contextlib.contextmanager
 def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
-    """Tell the recorder which module is running, by hooks that are gone afterwards."""
-    outer: list[tuple[Origin, bool]] = []
+    """Tell the recorder which module is running, by hooks that are gone afterwards.
 
-    def enter(origin: Origin, is_container: bool) -> None:
-        outer.append((recorder.origin, recorder.is_container))
+    A module that fails does not leave, so that the recorder still stands where it happened; if the model catches that and
+    goes on, the module around it leaves for both.
+    """
+    outer: list[tuple[nn.Module, Origin, bool]] = []
+
+    def enter(origin: Origin, is_container: bool, part: nn.Module, *_: object) -> None:
+        outer.append((part, recorder.origin, recorder.is_container))
         recorder.origin, recorder.is_container = replace(origin), is_container  # each call is an origin of its own
 
-    def leave(*_: object) -> None:
-        recorder.origin, recorder.is_container = outer.pop()
+    def leave(part: nn.Module, *_: object) -> None:
+        while outer:
+            left, recorder.origin, recorder.is_container = outer.pop()
+            if left is part:
+                break
 
     handles = []
     for path, part in module.named_modules():
         is_container = next(part.children(), None) is not None
         origin = Origin(path, "" if is_container else type(part).__name__, None)
-        before = functools.partial(lambda o, c, *_: enter(o, c), origin, is_container)
-        handles += [part.register_forward_pre_hook(before), part.register_forward_hook(leave, always_call=True)]
+        before = functools.partial(enter, origin, is_container)
+        handles += [part.register_forward_pre_hook(before), part.register_forward_hook(leave)]
     try:
         yield
     finally:
@@ -100,33 +148,52 @@ def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
             handle.remove()
 
 
-def trace(module: nn.Module, inputs: Mapping[str, Tensor], memo: dict[Any, Seen] | None = None) -> Graph:
-    """Return the Graph of running `module` once, in evaluation mode, on meta tensors of the given shapes.
+def trace(
+    module: nn.Module, inputs: Mapping[str, Any], memo: dict[Any, Seen] | None = None, on: str = "meta"
+) -> Traced:
+    """Return what is recorded of running `module` once, in evaluation mode, on `inputs` (see `archprof.inputs`).
 
-    `inputs` are by the names of the module's arguments, or in their order. The module has to be on meta already. It may be
-    changed: it is put into evaluation mode, and one that caches what it computes keeps that.
+    The module has to be on the device `on` already: "meta", where shapes are enough, or "cpu", where every function really
+    runs. It may be changed: it is put into evaluation mode, and one that caches what it computes keeps that. Where it
+    fails, the graph ends there and the failure says why.
     """
     weights, named = _weights(module)
-    recorder = Recorder(named, memo)
-    tensors = [empty(tensor) for tensor in inputs.values()]
+    recorder = Recorder(named, memo, is_meta=on == "meta")
+    values = {name: given_inputs.on(on, value) for name, value in inputs.items()}
+    tensors = dict(given_inputs.leaves(values))
+    sources: dict[int, Source] = {}
+    for name, tensor in tensors.items():
+        tensor._archprof = next(NUMBERS)  # noqa: SLF001 - our own mark
+        sources[tensor._archprof] = (name, 0)  # noqa: SLF001
     module.eval()
+    result, failure = None, None
     with torch.no_grad():
-        if isinstance(module, fx.GraphModule):
-            with recorder:
-                result = _Nodes(module, recorder).run(*tensors)
-        else:
-            with _modules(module, recorder), recorder:
-                takes = inspect.signature(module.forward).parameters
-                by_name = dict(zip(inputs, tensors, strict=True))
-                result = module(**by_name) if takes.keys() >= by_name.keys() else module(*tensors)
-    producers: dict[int, Source] = {id(t): (name, 0) for name, t in zip(inputs, tensors, strict=True)}
-    ops = _named_ops(recorder.records, set(inputs))
+        try:
+            if isinstance(module, fx.GraphModule):
+                with recorder:
+                    result = _Nodes(module, recorder).run(*values.values())
+            else:
+                args, kwargs = given_inputs.call(module.forward, values)
+                with torch.device(on), _modules(module, recorder), recorder:
+                    result = module(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever a model raises, it is told with its place
+            failure = _failure(recorder, error)
+    ops = _named_ops(recorder.records, set(tensors))
     rows: list[tuple[Op, Sequence[Source]]] = []
     for op, record in zip(ops, recorder.records, strict=True):
-        rows.append((op, [producers.get(identity) for _, identity in record.inputs]))
-        producers.update({identity: (op.name, number) for number, identity in enumerate(record.outputs)})
-    outputs = {name: source for name, t in _outputs(result) if (source := producers.get(id(t))) is not None}
-    return Graph.of(inputs.items(), rows, outputs, weights, _groups(module))
+        rows.append((op, [sources.get(number) for _, number in record.inputs]))
+        sources.update({number: (op.name, place) for place, number in enumerate(record.outputs)})
+    found = {name: sources.get(getattr(tensor, "_archprof", -1)) for name, tensor in _outputs(result)}
+    outputs = {name: source for name, source in found.items() if source is not None}
+    described_inputs = {name: described(tensor) for name, tensor in tensors.items()}
+    graph = Graph.of(described_inputs.items(), rows, outputs, weights, _groups(module))
+    seen = {op.name: record.seen for op, record in zip(ops, recorder.records, strict=True)}
+    return Traced(graph, seen, failure)
+
+
+def _failure(recorder: Recorder, error: Exception) -> Failure:
+    kind, arguments = recorder.failing or ("", {})
+    return Failure(recorder.origin.path, recorder.origin.layer, kind, tuple(tensors_of(arguments)), error)
 
 
 def _groups(module: nn.Module) -> Mapping[str, str]:
@@ -139,10 +206,10 @@ def _groups(module: nn.Module) -> Mapping[str, str]:
     return {p: type(m).__name__ for p, m in named if p and next(m.children(), None) and type(m).__name__ not in plain}
 
 
-def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight]]:
-    """Return all weights, and the first name of each by the identity of its tensor."""
+def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight | None]]:
+    """Return all weights, and the first name of each by the identity of its tensor; None for tensors that are constants."""
     found: list[Weight] = []
-    by_identity: dict[int, Weight] = {}
+    by_identity: dict[int, Weight | None] = {}
     storages: dict[int, int] = {}
     parameters = module.named_parameters(remove_duplicate=False)
     buffers = module.named_buffers(remove_duplicate=False)
@@ -152,6 +219,11 @@ def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight]]:
             weight = Weight(name, described(tensor), tensor.requires_grad and not is_buffer, is_buffer, storage)
             found.append(weight)
             by_identity.setdefault(id(tensor), weight)
+    for part in module.modules():
+        for value in vars(part).values():
+            if isinstance(value, (torch.Tensor, list, tuple)):
+                for tensor in tensors_in(value):
+                    by_identity.setdefault(id(tensor), None)
     return found, by_identity
 
 
@@ -175,7 +247,18 @@ def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:
 
 
 def _outputs(result: Any) -> list[tuple[str, torch.Tensor]]:
-    if isinstance(result, dict):
-        return [(str(key), tensor) for key, tensor in result.items() if isinstance(tensor, torch.Tensor)]
-    tensors = tensors_in(result)
-    return [("out" if len(tensors) == 1 else f"out{number}", tensor) for number, tensor in enumerate(tensors)]
+    """Return the tensors that a model returns, by name: keys of a dict and fields of a dataclass, `out` for one alone."""
+    named = list(_leaves("", result))
+    if len(named) == 1 and not isinstance(result, Mapping):
+        return [("out", named[0][1])]
+    return [(f"out{name}" if isinstance(result, (list, tuple)) else name, tensor) for name, tensor in named]
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    if dataclasses.is_dataclass(value) and not isinstance(value, (type, Mapping)):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, torch.Tensor):
+        yield name, value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _leaves(f"{name}.{key}" if name else str(key), item)

@@ -9,10 +9,21 @@ from torch.overrides import handle_torch_function, has_torch_function
 import archprof
 
 
+@torch.library.custom_op("archprof_tests::mystery", mutates_args=())
+def hidden(x: torch.Tensor) -> torch.Tensor:
+    """Double, out of torch's sight."""
+    return 2 * x
+
+
+@hidden.register_fake
+def _(x: torch.Tensor) -> torch.Tensor:
+    return torch.empty_like(x)
+
+
 def mystery(x: torch.Tensor) -> torch.Tensor:
     if has_torch_function((x,)):
         return handle_torch_function(mystery, (x,), x)
-    return 2 * x
+    return hidden(x)
 
 
 @archprof.layer

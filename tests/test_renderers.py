@@ -184,7 +184,7 @@ def hostile() -> Profile:
     toy = toys.Toy()
     graph = toy.graph(toy.relu(HOSTILE, toy.input("x", 1, 4)))
     graph.facts.clear()
-    attach_facts(graph)
+    attach_facts(graph, {})
     known = profile("inception-direct")
     values = {name: [0] for name in known.columns}
     return Profile("hostile_net", graph, known.columns, values, dict.fromkeys(known.columns, 0))
@@ -211,7 +211,7 @@ def test_hostile_names_stay_in_their_cell_for_programs() -> None:
     toy = toys.Toy()
     graph = toy.graph(toy.relu('a\t"b\nc', toy.input("x", 1, 4)))
     graph.facts.clear()
-    attach_facts(graph)
+    attach_facts(graph, {})
     found = Profile("net", graph, {}, {}, {})
     assert read(found)["name"] == ['a\t"b\nc']
 

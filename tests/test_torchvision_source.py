@@ -76,15 +76,17 @@ def test_a_wish_is_followed() -> None:
     ("arguments", "said"),
     [
         (["torchvision:resnet5"], "torchvision has no model 'resnet5'; did you mean 'resnet50'?"),
-        (["torchvision:raft_small"], "torchvision's 'raft_small' looks at its data"),
         (["torchvision:resnet18", "--input", "y=3x4x4"], "has no input 'y': it is called 'x'"),
         (
             ["torchvision:resnet18", "--input", "x=4x64x64"],
-            "torchvision:resnet18 cannot be run on shapes with x 1x4x64x64",
+            "torchvision:resnet18 fails in conv1 (Conv2d), conv2d of 1x4x64x64 and 64x3x7x7: Invalid channel dimensions",
         ),
         (["torchvision:resnet18", "--set", "num_clases=5"], "unexpected keyword argument 'num_clases'"),
         (["torchvision:resnet18", "--set", "num_classes=five"], "there is nothing called 'five' here"),
-        (["torchvision:resnet18", "--set", "num_classes=-1"], "torchvision's 'resnet18' cannot be built"),
+        (
+            ["torchvision:resnet18", "--set", "num_classes=-1"],
+            "the model cannot be built: Trying to create tensor with negative dimension -1",
+        ),
         (
             ["torchvision:resnet18", "--set", "weights='DEFAULT'"],
             "is built without weights, so 'weights' cannot be set",
@@ -111,6 +113,17 @@ def test_a_wish_that_no_model_can_have_is_refused(wish: dict[str, Any], said: st
         profile("torchvision:resnet18", **wish)
 
 
-def test_a_detector_says_why_not() -> None:
-    with pytest.raises(UserError, match="looks at its data"):
-        profile("torchvision:fasterrcnn_resnet50_fpn")
+def test_a_detector_runs_on_the_cpu_and_says_so() -> None:
+    found = profile("torchvision:ssdlite320_mobilenet_v3_large", {"images": [3, 160, 160]})
+    meta = models.get_model_weights("ssdlite320_mobilenet_v3_large")["COCO_V1"].meta
+    assert found.params == meta["num_params"]
+    assert found.macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)  # pictures are made 320x320, whatever they are
+    assert found.gaps == []
+    assert found.notes[0].startswith("run on the CPU, since it looks at its data")
+
+
+def test_optical_flow_takes_two_pictures() -> None:
+    found = profile("torchvision:raft_small", {"image1": [3, 128, 128], "image2": [3, 128, 128]})
+    assert [op.name for op in found.network.inputs] == ["image1", "image2"]
+    assert found.params == models.get_model_weights("raft_small")["DEFAULT"].meta["num_params"]
+    assert found.gaps == []

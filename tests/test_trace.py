@@ -16,7 +16,7 @@ from archprof.trace import trace
 def traced(module: nn.Module, **inputs: tuple[int, ...]) -> Graph:
     with torch.device("meta"):
         graph_module = fx.symbolic_trace(module.to("meta"))
-    return trace(graph_module, {name: Tensor(shape) for name, shape in inputs.items()})
+    return trace(graph_module, {name: Tensor(shape) for name, shape in inputs.items()}).graph
 
 
 def paths(graph: Graph) -> list[tuple[str, str, str]]:
@@ -74,7 +74,7 @@ def test_an_op_never_takes_the_name_of_another_step() -> None:
     root = nn.Module()
     root.add_module("a", Doubled())
     root.add_module("a_add", nn.ReLU())
-    found = trace(fx.GraphModule(root, graph), {"x": Tensor((2,))})
+    found = trace(fx.GraphModule(root, graph), {"x": Tensor((2,))}).graph
     assert [op.name for op in found] == ["a.add", "a.add_1", "a_add"]
 
 
@@ -128,7 +128,7 @@ def test_inverting_a_mask_leaves_the_mask_alone() -> None:
 def test_equal_numbers_of_other_types_are_other_calls() -> None:
     with torch.device("meta"):
         module = fx.symbolic_trace(Scaled())
-    graph = trace(module, {"n": Tensor((3,), "int64")})
+    graph = trace(module, {"n": Tensor((3,), "int64")}).graph
     assert [op.outputs[0].dtype for op in graph] == ["int64", "float32", "int64"]
 
 
@@ -150,7 +150,7 @@ def test_chunks_are_told_apart() -> None:
     graph.output(graph.call_module("gate", (x,)))
     root = nn.Module()
     root.add_module("gate", Gated())
-    found = trace(fx.GraphModule(root, graph), {"x": Tensor((2, 6))})
+    found = trace(fx.GraphModule(root, graph), {"x": Tensor((2, 6))}).graph
     assert [(edge.producer, edge.output) for edge in found.reads("gate.mul")] == [("gate.chunk", 1), ("gate.chunk", 0)]
 
 
@@ -166,8 +166,8 @@ def test_a_tensor_from_nowhere_is_a_gap() -> None:
     graph.output(graph.call_module("hidden", (x,)))
     root = nn.Module()
     root.add_module("hidden", Hidden())
-    found = trace(fx.GraphModule(root, graph), {"x": Tensor((2, 6))})
-    attach_facts(found)
+    found = trace(fx.GraphModule(root, graph), {"x": Tensor((2, 6))}).graph
+    attach_facts(found, {})
     gaps = Profile("hidden", found, {}, {}, {}).gaps
     assert [(gap.op, gap.reason) for gap in gaps] == [("hidden", "an input comes from where the recorder cannot see")]
     assert found.producers("hidden") == []

@@ -222,12 +222,14 @@ def _where_shape(condition: Tensor, input: Operand, other: Operand) -> Tensor:
 
 
 @rule("where", shape=_where_shape)
-def where(out: Tensor, condition: Tensor, input: Operand, other: Operand) -> Facts:
-    """[*] bool, [*], [*] -> [*]
+def where(
+    out: Tensor | tuple[Tensor, ...], condition: Tensor, input: Operand | None = None, other: Operand | None = None
+) -> Facts:
+    """[*] bool, [*], [*] -> [*], or [*] bool -> the places where it holds
 
-    FLOPs: 1 per output, the choice.
+    FLOPs: 1 per output, the choice; 1 per condition where only places are asked for.
     """
-    return Facts(flops=out.elements)
+    return Facts(flops=out.elements if isinstance(out, Tensor) else condition.elements)
 
 
 @rule("masked_fill", shape=lambda input, mask, value: Tensor(_shape(input, mask), input.dtype))

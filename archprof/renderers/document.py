@@ -9,7 +9,7 @@ from archprof.records import Facts
 from archprof.renderers import View, renderer
 from archprof.result import Profile
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 @renderer("json", ".json")
@@ -45,6 +45,7 @@ def as_dict(profile: Profile) -> dict[str, Any]:
         "outputs": {name: {"op": op, "output": output} for name, (op, output) in graph.outputs.items()},
         "totals": profile.totals,
         "gaps": [{"op": gap.op, "reason": gap.reason} for gap in profile.gaps],
+        "notes": list(profile.notes),
         "claims": [{"measure": c.measure, "printed": c.printed, "source": c.source} for c in profile.claims],
         "columns": {
             name: {"unit": c.unit, "total": c.total, "meaning": c.meaning} for name, c in profile.columns.items()

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 TEMPLATE = """\
 <table class="archprof">
-<caption style="text-align: left">{{ heading }}{% if gaps %}<br><strong>{{ gaps }}</strong>{% endif %}</caption>
+<caption style="text-align: left">{{ heading }}{% if gaps %}<br><strong>{{ gaps }}</strong>{% endif %}
+{%- for note in notes %}<br>{{ note }}{% endfor %}</caption>
 <thead><tr><th style="text-align: left">layer</th><th style="text-align: left">type</th><th>output</th>
 {%- for name in columns %}<th>{{ name }}</th>{% endfor %}<th>share</th></tr></thead>
 <tbody>
@@ -56,4 +57,7 @@ def html(profile: Profile, view: View) -> str:
         share = "-" if number is None else percent(number / whole) if number else ""
         rows.append((row, [cell(profile, row, name, raw=view.raw) for name in columns], share))
     page = jinja2.Environment(autoescape=True).from_string(TEMPLATE)
-    return page.render(heading=heading(profile), gaps=gaps_line(profile), columns=columns, rows=rows) + "\n"
+    return (
+        page.render(heading=heading(profile), gaps=gaps_line(profile), notes=profile.notes, columns=columns, rows=rows)
+        + "\n"
+    )

@@ -163,6 +163,7 @@ def short(name: str, longest: int = 36) -> str:
 def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) -> list[str]:
     """Return the lines below: gaps, what is not shown, what the words mean."""
     lines = [f"! {gaps_line(profile)}"] if profile.gaps else []
+    lines += profile.notes
     shown = max((len(row.last) for row in rows), default=1)
     if view.depth is None and any(row.is_group and not row.is_open for row in rows):
         lines.append(

@@ -13,7 +13,7 @@ from archprof.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
-    from archprof.records import Claim, Tensor
+    from archprof.records import Claim
 
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
@@ -45,13 +45,18 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A model ready to be traced: its module, on meta, and its inputs' Tensors in the order of its arguments."""
+    """A model ready to be traced: its module, on meta, and its inputs by the names of its arguments, in their order.
+
+    Each input is a nest of Tensors, real tensors and plain values. The module is archprof's own and may be changed; `real`
+    returns another on the CPU, with weights, for a model that looks at its data.
+    """
 
     name: str
     module: nn.Module
-    inputs: Mapping[str, Tensor]
+    inputs: Mapping[str, Any]
     publication: str = ""
     claims: tuple[Claim, ...] = ()
+    real: Callable[[], nn.Module] | None = None
 
 
 @dataclass(frozen=True, slots=True)

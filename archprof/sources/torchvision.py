@@ -5,49 +5,71 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError, nearest
 from archprof.language.evaluate import Constants, Mistake
 from archprof.language.explain import SyntaxProblem
 from archprof.language.expression import parse_expression
 from archprof.language.limits import DEFAULT
-from archprof.meta import SkipInit, weights_of
 from archprof.records import Tensor
 from archprof.sources import Opened, Wish, source
+from archprof.sources.building import NOT_BUILT, on_cpu, on_meta
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FRAMES = 16
 """Pictures of a clip, for the video networks: what torchvision's own figures are for."""
 
-SEGMENTED = 520
-"""Height and width of a picture, for the segmentation networks: what torchvision's own figures are for."""
+FIXED = {"segmentation": (3, 520, 520), "detection": (3, 800, 800), "flow": (3, 520, 960)}
+"""Sizes of a picture where the weights do not say: what torchvision's own figures are for (detectors resize to 800)."""
 
 
 @source("torchvision")
 def torchvision(name: str, wish: Wish) -> Opened:
     """Network of torchvision by its name (`torchvision:resnet50`), without weights; --set gives its arguments.
 
-    Raises UserError where torchvision is not installed, or has no such network, or its network needs real data.
+    Detectors take a list of pictures, optical flow two, video a clip, and quantised networks are the float network that is
+    quantised later. Raises UserError where torchvision is not installed or has no such network.
     """
     models = package()
-    kinds = {"classification": models, "segmentation": models.segmentation, "video": models.video}
-    kind = next((kind for kind, module in kinds.items() if name in models.list_models(module=module)), None)
     check_name(models, name)
-    if kind is None:
-        raise UserError(
-            f"torchvision's {name!r} looks at its data (detection, flow, quantised), which has no shape yet"
-        )
     settings = {key: plain(key, text) for key, text in wish.settings.items()}
-    with weights_of(wish.dtype or "float32"):
-        module = on_meta(models, name, settings)
-    argument = next(iter(inspect.signature(module.forward).parameters))
-    for unknown in wish.inputs.keys() - {argument}:
-        raise UserError(f"torchvision's {name!r} has no input {unknown!r}: it is called {argument!r}")
-    sizes = tuple(wish.inputs.get(argument) or default_sizes(models, name, kind, module))
-    return Opened(f"torchvision:{name}", module, {argument: Tensor((wish.batch, *sizes), wish.dtype or "float32")})
+    dtype = wish.dtype or "float32"
+
+    def made() -> nn.Module:
+        return build(models, name, settings)
+
+    module = on_meta(made, dtype)
+    kind = kind_of(models, name)
+    sizes = default_sizes(models, name, kind, module)
+    if kind == "flow":
+        defaults: dict[str, Any] = {"image1": sizes, "image2": sizes}
+    else:
+        argument = next(iter(inspect.signature(module.forward).parameters))
+        defaults = {argument: sizes}
+    for unknown in wish.inputs.keys() - defaults.keys():
+        raise UserError(
+            f"torchvision's {name!r} has no input {unknown!r}: it is called {' and '.join(map(repr, defaults))}"
+        )
+    given = {key: tuple(wish.inputs.get(key) or size) for key, size in defaults.items()}
+    if kind == "detection":
+        inputs: dict[str, Any] = {key: [Tensor(size, dtype)] * wish.batch for key, size in given.items()}
+    else:
+        inputs = {key: Tensor((wish.batch, *size), dtype) for key, size in given.items()}
+    return Opened(f"torchvision:{name}", module, inputs, real=lambda: on_cpu(made, dtype))
+
+
+def kind_of(models: ModuleType, name: str) -> str:
+    """Return what a network of torchvision is for: classification, detection, optical flow ..."""
+    kinds = {
+        "segmentation": models.segmentation,
+        "video": models.video,
+        "detection": models.detection,
+        "flow": models.optical_flow,
+    }
+    return next((k for k, module in kinds.items() if name in models.list_models(module=module)), "classification")
 
 
 def package() -> ModuleType:
@@ -80,27 +102,14 @@ def build(models: ModuleType, name: str, settings: Mapping[str, Any]) -> nn.Modu
         options["init_weights"] = False
     try:
         return builder(**options | dict(settings))
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+    except NOT_BUILT as error:
         raise UserError(f"torchvision's {name!r} cannot be built: {error}") from None
-
-
-def on_meta(models: ModuleType, name: str, settings: Mapping[str, Any]) -> nn.Module:
-    """Return a network on meta; one that computes with its weights while it is built is built on the CPU first."""
-    try:
-        with torch.device("meta"), SkipInit(), torch.no_grad():
-            return build(models, name, settings)
-    except RuntimeError:
-        try:
-            return build(models, name, settings).to("meta")
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"torchvision's {name!r} cannot be built: {reason}") from None
 
 
 def default_sizes(models: ModuleType, name: str, kind: str, module: nn.Module) -> tuple[int, ...]:
     """Return the input's sizes, the batch left out, that the network's first weights were trained with."""
-    if kind == "segmentation":
-        return 3, SEGMENTED, SEGMENTED
+    if kind in FIXED:
+        return FIXED[kind]
     crop = next(iter(models.get_model_weights(name))).transforms.keywords["crop_size"]
     crop = getattr(module, "image_size", crop)  # a vision transformer takes the size it was built for
     height, width = (crop, crop) if isinstance(crop, int) else crop[:2]

@@ -1,0 +1,95 @@
+"""What a torch function without a rule costs, by the ATen operations it is made of, each under the rule of its name.
+
+Only for functions that no rule knows; a custom operation that torch cannot take apart stays unknown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from archprof import records
+from archprof.meta import Seen, described, empty, kind_of, tensors_in
+from archprof.ops import RULES, completed, facts
+from archprof.records import Facts, Op, Unknown
+
+NAMES = {
+    "_softmax": "softmax", "_log_softmax": "log_softmax", "_to_copy": "to", "_unsafe_view": "view",
+    "_reshape_alias": "view", "native_layer_norm": "layer_norm", "convolution_overrideable": "convolution",
+}  # fmt: skip
+"""ATen's own names for what has a rule under another."""
+
+
+class Parts(TorchDispatchMode):
+    """Notes every ATen operation that runs."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.ops: list[Op] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operation and note it by shapes."""
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        name = func.overloadpacket.__name__
+        kind = NAMES.get(name, kind_of(func.overloadpacket))
+        entry = RULES.get(kind)
+        positional, named = described(args), {key: described(value) for key, value in kwargs.items()}
+        try:
+            arguments = entry.bind(positional, named) if entry is not None else {}
+        except TypeError:
+            kind, arguments = name, {}
+        outputs = tuple(map(described, tensors_in(result)))
+        self.ops.append(Op(name, kind, "", outputs=outputs, arguments=arguments))
+        return result
+
+
+def replayed(seen: Seen) -> None:
+    """Make a call again, on empty tensors on meta."""
+    function, args, kwargs = seen.call or (None, (), {})
+    if function is None:
+        raise RuntimeError("the call was not kept")
+    with torch.no_grad(), torch.device("meta"):
+        function(*real(args), **real(kwargs))
+
+
+def real(value: Any) -> Any:
+    """Return empty tensors on meta in place of records."""
+    if isinstance(value, records.Tensor):
+        return empty(value)
+    if type(value) in {list, tuple}:
+        return type(value)(map(real, value))
+    if isinstance(value, dict):
+        return {key: real(item) for key, item in value.items()}
+    return value
+
+
+def decomposed(op: Op, seen: Seen) -> Facts | Unknown:
+    """Return the sum of what the parts of an op cost; Unknown where a part has no rule either, or torch refuses."""
+    parts = Parts()
+    try:
+        with parts:
+            replayed(seen)
+    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        return Unknown(f"no rule for {op.kind!r}, and it cannot be taken apart: {reason}")
+    found: list[Facts] = []
+    for part in parts.ops:
+        one = facts(part)
+        if isinstance(one, Unknown):
+            return Unknown(
+                f"no rule for {op.kind!r}" + (f", which calls {part.name!r}" if part.name != op.kind else "")
+            )
+        found.append(one)
+    if not found:
+        return Unknown(f"no rule for {op.kind!r}")
+    total = functools.reduce(operator.add, found)
+    return completed(op, dataclasses.replace(total, bytes_read=None, bytes_written=None))

@@ -1,0 +1,114 @@
+"""Options that several commands share: which model is meant, what a table shows, what the terminal can do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from archprof.sources import FLOATS
+
+
+class Pairs(click.ParamType):
+    """`name=value`, or `name=1x2x3` where sizes are wanted."""
+
+    name = "name=value"
+
+    def __init__(self, *, sizes: bool = False) -> None:
+        """Read sizes where `sizes`, else the text as it is."""
+        self.sizes = sizes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return (name, value)."""
+        name, equals, text = value.partition("=")
+        if not name or not equals or not text:
+            self.fail(f"{value!r} is not {'name=3x224x224' if self.sizes else 'name=value'}", param, ctx)
+        if not self.sizes:
+            return name, text
+        parts = text.replace(",", "x").split("x")
+        if not all(part.isdecimal() for part in parts):
+            self.fail(f"{text!r} are not sizes such as 3x192x192 (the batch left out)", param, ctx)
+        return name, [int(part) for part in parts]
+
+
+class Names(click.ParamType):
+    """Names separated by commas."""
+
+    name = "a,b"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the names."""
+        return value if isinstance(value, tuple) else tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which model is meant."""
+    options = [
+        click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec."),
+        click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples at once."),
+        click.option(
+            "--input",
+            "inputs",
+            type=Pairs(sizes=True),
+            multiple=True,
+            help="Another input size, such as image=3x192x192.",
+        ),
+        click.option("--dtype", type=click.Choice(FLOATS), help="Type of the weights and float inputs."),
+        click.option(
+            "--plugin",
+            "plugins",
+            type=click.Path(path_type=Path),
+            multiple=True,
+            help="Python file with layers and rules; it is run.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what a table shows."""
+    options = [
+        click.option("--depth", type=click.IntRange(min=1), help="Levels of modules; by default what fits."),
+        click.option("--columns", type=Names(), default=(), help="Columns to show (archprof list analyses)."),
+        click.option("--sort", default="", help="Column to sort by, largest first."),
+        click.option("--top", type=click.IntRange(min=1), help="Show that many rows."),
+        click.option("--raw", is_flag=True, help="Whole numbers, without prefixes."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+color_option = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colours in tables.",
+)
+
+
+convention_option = click.option(
+    "--as", "convention", default="", metavar="TOOL", help="Count as another tool does (archprof list conventions)."
+)
+
+
+def terminal(color: str) -> dict[str, Any]:
+    """Return what the terminal can do: its width, whether it has colours, whether it knows more than ASCII."""
+    is_terminal = sys.stdout.isatty()
+    wants = color == "always" or (
+        color == "auto"
+        and (is_terminal or "FORCE_COLOR" in os.environ)
+        and "NO_COLOR" not in os.environ
+        and os.environ.get("TERM") != "dumb"
+    )
+    width = shutil.get_terminal_size((100, 24)).columns
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
+    return {"width": max(40, width), "color": wants, "unicode": encoding.startswith("utf")}

@@ -1,0 +1,55 @@
+"""What a model runs on while it is traced: meta, where shapes are enough, else once on the CPU; and what is said if it fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from archprof import units
+from archprof.build import free_bytes
+from archprof.errors import UserError
+from archprof.trace import Failure, Traced, trace
+
+if TYPE_CHECKING:
+    from archprof.meta import Seen
+    from archprof.sources import Opened
+
+LONG = 400
+"""Characters of a model's own error that are told."""
+
+
+def traced_somewhere(opened: Opened, memo: dict[Any, Seen]) -> tuple[Traced, tuple[str, ...]]:
+    """Return the trace of a model on meta or, where that cannot answer what the model asks, on the CPU; and say so."""
+    traced = trace(opened.module, opened.inputs, memo)
+    failure = traced.failure
+    if failure is None or not failure.needs_data or opened.real is None:
+        return traced, ()
+    needed = sum(weight.tensor.bytes for weight in traced.graph.weights)
+    free = free_bytes(torch.device("cpu"))
+    asked = f"it looks at its data{f' ({failure.kind} in {failure.path})' if failure.kind else ''}"
+    if free is not None and needed > free // 2:
+        error = UserError(f"{asked}, and its weights of {units.size(needed)} are too large to run it here")
+        return replace(traced, failure=replace(failure, error=error)), ()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        on_cpu = trace(opened.real(), opened.inputs, on="cpu")
+    return on_cpu, (f"run on the CPU, since {asked}: counts that depend on data are those of this run",)
+
+
+def told(failure: Failure) -> str:
+    """Return where and why a model failed, in one line.
+
+    >>> from archprof import Tensor
+    >>> told(Failure("head.fc", "Linear", "linear", (Tensor((2, 4)), Tensor((3, 5))), RuntimeError("no")))
+    'in head.fc (Linear), linear of 2x4 and 3x5: no'
+    """
+    place = f"in {failure.path}{f' ({failure.layer})' if failure.layer else ''}" if failure.path else "at the top"
+    sizes = " and ".join(map(str, failure.inputs))
+    what = f", {failure.kind} of {sizes}" if failure.kind else ""
+    reason = " ".join(str(failure.error).split()) or type(failure.error).__name__
+    reason = (
+        reason if isinstance(failure.error, (RuntimeError, UserError)) else f"{type(failure.error).__name__}: {reason}"
+    )
+    return f"{place}{what}: {reason if len(reason) <= LONG else reason[:LONG] + ' ...'}"
