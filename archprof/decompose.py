@@ -13,17 +13,10 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archprof import records
-from archprof.meta import Seen, described, empty, kind_of, tensors_in
+from archprof import aten, records
+from archprof.meta import Seen, described, empty, tensors_in
 from archprof.ops import RULES, completed, facts
 from archprof.records import Facts, Op, Unknown
-
-NAMES = {
-    "_softmax": "softmax", "_log_softmax": "log_softmax", "_to_copy": "to", "_unsafe_view": "view",
-    "_reshape_alias": "view", "native_layer_norm": "layer_norm", "convolution_overrideable": "convolution",
-}  # fmt: skip
-"""ATen's own names for what has a rule under another."""
-
 
 class Parts(TorchDispatchMode):
     """Notes every ATen operation that runs."""
@@ -39,16 +32,18 @@ class Parts(TorchDispatchMode):
         """Run the operation and note it by shapes."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        name = func.overloadpacket.__name__
-        kind = NAMES.get(name, kind_of(func.overloadpacket))
-        entry = RULES.get(kind)
+        kind, entry = aten.kind_of(func), RULES.get(aten.kind_of(func))
         positional, named = described(args), {key: described(value) for key, value in kwargs.items()}
-        try:
-            arguments = entry.bind(positional, named) if entry is not None else {}
-        except TypeError:
-            kind, arguments = name, {}
+        arguments: dict[str, Any] = {}
+        if entry is not None:
+            try:
+                arguments = entry.bind(*aten.arguments_of(func, positional, named))
+            except TypeError:
+                kind = func.overloadpacket.__name__
         outputs = tuple(map(described, tensors_in(result)))
-        self.ops.append(Op(name, kind, "", outputs=outputs, arguments=arguments))
+        if func.overloadpacket.__name__ in aten.KINDS:
+            outputs = outputs[:1]
+        self.ops.append(Op(func.overloadpacket.__name__, kind, "", outputs=outputs, arguments=arguments))
         return result
 
 

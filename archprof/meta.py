@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from archprof import records
+from archprof import aten, records
 from archprof.ops import RULES, Shapes, tensors
 
 DTYPES: Mapping[str, torch.dtype] = {
@@ -170,9 +170,13 @@ class MetaMode(TorchFunctionMode):
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any
     ) -> tuple[Seen, Any]:
         """Return what is seen of a call that the memo does not know, and its result."""
-        kind = kind_of(func)
-        entry = RULES.get(kind)
         _, positional, named, *_ = key
+        if isinstance(func, torch._ops.OpOverload):  # noqa: SLF001 - the class of torch.ops.aten.relu.default
+            kind = aten.kind_of(func)
+            positional, named = aten.arguments_of(func, positional, dict(named))
+        else:
+            kind = kind_of(func)
+        entry = RULES.get(kind)
         arguments: dict[str, Any] = {}
         if entry is not None:
             try:

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import nn
-from torchvision import ops
 
 from archprof.records import Tensor
 
@@ -76,6 +75,12 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("conv3d", lambda: F.conv3d(VOLUME, meta(6, 4, 2, 2, 2), stride=2), 24576, 49152),  # 2*64*4*8*6
     ("conv_transpose1d", lambda: F.conv_transpose1d(LINE, meta(4, 6, 3), stride=2), 1152, 2304),  # 2*8*4*3*6
     (
+        "convolution",
+        lambda: torch.convolution(IMAGE, meta(4, 3, 2, 2), meta(6), [2, 2], [0, 0], [1, 1], True, [0, 0], 2),
+        6144,
+        15360,
+    ),  # as the transposed convolution below
+    Row(
         "conv_transpose2d",
         lambda: F.conv_transpose2d(IMAGE, meta(4, 3, 2, 2), meta(6), 2, groups=2),
         6144,
@@ -163,20 +168,33 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("threshold", lambda: F.threshold(X, 0.1, 20.0), 0, 6),
     *each(
         "sigmoid tanh exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sin cos tan asin acos atan sinh cosh asinh "
-        "acosh atanh erf erfc erfinv reciprocal logit sinc lgamma digamma",
+        "acosh atanh erf erfc erfinv reciprocal logit sinc lgamma digamma arcsin arccos arctan arcsinh arccosh arctanh "
+        "deg2rad rad2deg i0",
         0,
         6,
         X,
     ),
-    ("special_expit", lambda: torch.special.expit(X), 0, 6),
-    ("special_erf", lambda: torch.special.erf(X), 0, 6),
-    *each("neg negative square sign sgn round floor ceil trunc frac positive nan_to_num abs absolute", 0, 6, X),
-    *each("logical_not isnan isinf isfinite isposinf isneginf signbit", 0, 6, X),
+    ("mvlgamma", lambda: torch.mvlgamma(X, 2), 0, 6),
+    *each(
+        "special_expit special_erf special_erfc special_erfcx special_erfinv special_exp2 special_expm1 special_log1p "
+        "special_logit special_sinc special_gammaln special_digamma special_psi special_entr special_ndtr "
+        "special_ndtri special_log_ndtr special_i0 special_i0e special_i1 special_i1e special_bessel_j0 "
+        "special_bessel_j1 special_round",
+        0,
+        6,
+        X,
+        owner=torch._C._special,
+    ),
+    *each(
+        "neg negative square sign sgn round floor ceil trunc frac positive nan_to_num abs absolute fix angle", 0, 6, X
+    ),
+    *each("logical_not isnan isinf isfinite isposinf isneginf isreal signbit", 0, 6, X),
+    ("conj_physical", lambda: torch.conj_physical(WAVE), 0, 6),
     ("bitwise_not", lambda: torch.bitwise_not(WHOLE), 0, 6),
     ("invert", lambda: ~TRUTH, 0, 6),
     *each(
         "add sub subtract rsub mul multiply maximum minimum fmax fmin remainder fmod floor_divide div divide "
-        "true_divide atan2 xlogy copysign pow",
+        "true_divide atan2 arctan2 xlogy copysign pow hypot nextafter heaviside igamma igammac ldexp",
         0,
         6,
         X,
@@ -186,7 +204,7 @@ ROWS: list[tuple[str, Call, int, int]] = [
     *each(
         "__and__ __or__ __xor__ __iand__ __ior__ __ixor__ __ilshift__ "
         "__irshift__ bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift "
-        "__lshift__ __rshift__",
+        "__lshift__ __rshift__ __rlshift__ __rrshift__",
         0,
         6,
         WHOLE,
@@ -200,6 +218,10 @@ ROWS: list[tuple[str, Call, int, int]] = [
         X,
         Y,
     ),
+    *each("gcd lcm", 0, 6, WHOLE, INDEX),
+    ("polygamma", lambda: torch.polygamma(1, X), 0, 6),
+    *each("special_xlogy special_xlog1py special_zeta", 0, 6, X, Y, owner=torch._C._special),
+    *each("logaddexp logaddexp2", 0, 30, X, Y),
     ("isclose", lambda: torch.isclose(X, Y), 0, 30),
     *each("clamp clip", 0, 6, X, 0, 1),
     *each("clamp_min clamp_max", 0, 6, X, 0),
@@ -221,6 +243,11 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("local_response_norm", lambda: F.local_response_norm(IMAGE, 5), 0, 4608),
     ("normalize", lambda: F.normalize(IMAGE), 0, 1536),
     *each("softmax log_softmax softmin", 0, 30, X, owner=F, dim=1),
+    *each("special_softmax special_log_softmax", 0, 30, X, owner=torch._C._special, dim=1),
+    ("gumbel_softmax", lambda: F.gumbel_softmax(X, hard=True), 0, 72),  # 6 x (9 + 3)
+    ("norm_except_dim", lambda: torch.norm_except_dim(X), 0, 12),
+    *each("_weight_norm _weight_norm_interface", 0, 18, X, meta(2, 1)),
+    ("renorm", lambda: torch.renorm(X, 2, 0, 1.0), 0, 18),
     ("cosine_similarity", lambda: F.cosine_similarity(X, Y), 0, 36),
     # --- reductions of six elements
     *each("sum nansum prod amax amin argmax argmin max min", 0, 5, X),
@@ -228,15 +255,21 @@ ROWS: list[tuple[str, Call, int, int]] = [
     *each("all any median nanmedian count_nonzero aminmax", 0, 6, X),
     ("mode", lambda: torch.mode(torch.zeros(2, 3)), 0, 6),
     ("kthvalue", lambda: torch.kthvalue(X, 1), 0, 6),
-    ("unique", lambda: torch.unique(torch.zeros(2, 3)), 0, 6),
-    ("nonzero", lambda: torch.nonzero(torch.ones(2, 3)), 0, 6),
+    *each("nonzero argwhere unique_consecutive", 0, 6, torch.ones(2, 3)),
+    ("nonzero_static", lambda: torch.nonzero_static(X, size=2), 0, 6),
     *each("var std var_mean std_mean", 0, 24, X),
     ("norm", lambda: torch.norm(X), 0, 12),
     ("linalg_vector_norm", lambda: torch.linalg.vector_norm(X), 0, 12),
-    ("linalg_norm", lambda: torch.linalg.norm(X), 0, 12),
+    ("special_logsumexp", lambda: torch.special.logsumexp(X, 1), 0, 24),
     ("logsumexp", lambda: torch.logsumexp(X, 1), 0, 24),
-    *each("cumsum cumprod", 0, 4, X, 1),  # two rows x 2
+    *each("cumsum cumprod cummax cummin", 0, 4, X, 1),  # two rows x 2
+    ("logcumsumexp", lambda: torch.logcumsumexp(X, 1), 0, 20),
+    ("diff", lambda: torch.diff(X, 2), 0, 6),  # two rows: 2 differences, then 1
+    ("dist", lambda: torch.dist(X, Y), 0, 18),
+    ("trace", lambda: torch.trace(SQUARE), 0, 3),
+    ("segment_reduce", lambda: torch.segment_reduce(torch.ones(6), "sum", lengths=torch.tensor([2, 4])), 0, 6),
     *each("sort argsort", 0, 12, X),  # log2 3 -> 2
+    ("msort", lambda: torch.msort(X.T), 0, 12),
     ("topk", lambda: torch.topk(X, 2), 0, 12),  # 6 x (1 + 1)
     # --- changes of resolution
     ("interpolate", lambda: F.interpolate(IMAGE, scale_factor=2, mode="bilinear"), 0, 14336),  # 2*4*256 = 2048 x 7
@@ -273,6 +306,9 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("view_as_complex", lambda: torch.view_as_complex(meta(3, 2)), 0, 0),
     ("requires_grad", lambda: meta(2).requires_grad_(), 0, 0),
     ("get", lambda: X.T, 0, 0),
+    *each("resolve_conj resolve_neg", 0, 0, X),
+    *each("unsafe_chunk unsafe_split", 0, 0, IMAGE, 2, dim=1),
+    ("unsafe_split_with_sizes", lambda: torch.unsafe_split_with_sizes(IMAGE, [1, 3], 1), 0, 0),
     # --- copies
     *each("repeat tile", 0, 0, X, (2, 1), owner=torch.Tensor),
     ("repeat_interleave", lambda: X.repeat_interleave(2, 1), 0, 0),
@@ -281,7 +317,15 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("contiguous", lambda: X.contiguous(), 0, 0),
     ("diag", lambda: torch.diag(V3), 0, 0),
     ("masked_select", lambda: torch.masked_select(torch.ones(2, 3), torch.ones(2, 3, dtype=torch.bool)), 0, 0),
-    *each("hstack vstack dstack column_stack cat concat concatenate stack", 0, 0, [X, Y]),
+    *each("hstack vstack row_stack dstack column_stack cat concat concatenate stack", 0, 0, [X, Y]),
+    *each("cartesian_prod", 0, 0, V3, V5),
+    ("combinations", lambda: torch.combinations(torch.ones(3)), 0, 0),
+    ("fft_fftshift", lambda: torch.fft.fftshift(X), 0, 0),
+    ("fft_ifftshift", lambda: torch.fft.ifftshift(X), 0, 0),
+    *each("__reversed__", 0, 0, X, owner=torch.Tensor),
+    *each("__deepcopy__", 0, 0, X, {}, owner=torch.Tensor),
+    ("narrow_copy", lambda: torch.narrow_copy(X, 1, 0, 2), 0, 0),
+    ("expand_copy", lambda: torch.expand_copy(X, (4, 2, 3)), 0, 0),
     ("take", lambda: torch.take(X, INDEX), 0, 0),
     ("pack_padded_sequence", packed, 0, 0),
     ("pad_packed_sequence", lambda: nn.utils.rnn.pad_packed_sequence(packed()), 0, 0),
@@ -298,26 +342,8 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("to", lambda: X.to(torch.float16), 0, 0),
     ("type", lambda: X.type(torch.float16), 0, 0),
     ("type_as", lambda: X.type_as(WHOLE), 0, 0),
-    *each("float half bfloat16 double int long short char byte bool", 0, 0, X, owner=torch.Tensor),
+    *each("float half bfloat16 double int long short char byte bool cfloat cdouble", 0, 0, X, owner=torch.Tensor),
     ("cpu", lambda: torch.zeros(2).cpu(), 0, 0),
-    # --- factories
-    *each("zeros ones empty rand randn", 0, 0, 2, 3),
-    ("full", lambda: torch.full((2, 3), 1.0), 0, 0),
-    *each("eye arange randperm hann_window hamming_window", 0, 0, 4),
-    *each("linspace logspace", 0, 0, 0, 1, 5),
-    ("randint", lambda: torch.randint(5, (2, 3)), 0, 0),
-    *each("tensor as_tensor asarray", 0, 0, [1.0, 2.0]),
-    ("scalar_tensor", lambda: torch.scalar_tensor(1.0), 0, 0),
-    *each("tril_indices triu_indices", 0, 0, 3, 3),
-    *each("zeros_like ones_like empty_like rand_like randn_like", 0, 0, X),
-    *each("full_like randint_like", 0, 0, X, 4),
-    *each("new_zeros new_ones new_empty", 0, 0, X, (2, 3), owner=torch.Tensor),
-    ("new_full", lambda: X.new_full((2,), 1.0), 0, 0),
-    ("new_tensor", lambda: torch.zeros(1).new_tensor([1.0]), 0, 0),
-    *each("uniform_ normal_ bernoulli_ random_ exponential_ log_normal_ zero_", 0, 0, meta(2), owner=torch.Tensor),
-    ("fill", lambda: meta(2).fill_(1.0), 0, 0),
-    ("multinomial", lambda: torch.multinomial(torch.ones(3), 2), 0, 0),
-    ("poisson", lambda: torch.poisson(torch.ones(3)), 0, 0),
     # --- by position
     ("getitem", lambda: X[:, 1:], 0, 0),
     ("setitem", assign, 0, 0),
@@ -329,6 +355,10 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("index_select", lambda: X.index_select(1, PICK), 0, 0),
     ("scatter", lambda: X.scatter(1, INDEX, Y), 0, 0),
     ("index_copy", lambda: X.index_copy(0, PICK, Y), 0, 0),
+    ("put", lambda: X.put(INDEX, Y), 0, 0),
+    ("fill_diagonal", lambda: meta(3, 3).fill_diagonal_(1.0), 0, 0),
+    ("diagonal_scatter", lambda: torch.diagonal_scatter(SQUARE, meta(4)), 0, 0),
+    ("as_strided_scatter", lambda: torch.as_strided_scatter(SQUARE, meta(2), (2,), (1,)), 0, 0),
     ("index_fill", lambda: X.index_fill(0, PICK, 1.0), 0, 0),
     ("masked_scatter", lambda: X.masked_scatter(TRUTH, Y), 0, 0),
     ("slice_scatter", lambda: torch.slice_scatter(X, meta(1, 3), 0, 0, 1), 0, 0),
@@ -337,15 +367,6 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("index_add", lambda: X.index_add(0, PICK, Y), 0, 6),
     ("scatter_reduce", lambda: X.scatter_reduce(1, INDEX, Y, "sum"), 0, 6),
     ("index_reduce", lambda: X.index_reduce(0, PICK, Y, "mean"), 0, 6),
-    # --- torchvision: 64 positions x 4*9*6; 2*64*4*9*6, 7 x 64*36 samples, 2 x 18*64 offsets, 384 biases
-    (
-        "deform_conv2d",
-        lambda: ops.deform_conv2d(meta(1, 4, 8, 8), meta(1, 18, 8, 8), meta(6, 4, 3, 3), padding=1),
-        13824,
-        46464,
-    ),
-    ("roi_align", lambda: ops.roi_align(meta(1, 4, 8, 8), meta(3, 5), 2, sampling_ratio=3), 0, 3456),  # 48 x 9 x 8
-    ("nms", lambda: ops.nms(torch.rand(5, 4), torch.rand(5), 0.5), 0, 120),  # 10 pairs
     ("index_put", lambda: X.index_put((INDEX,), V3, accumulate=True), 0, 3),
 ]
 

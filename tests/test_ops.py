@@ -12,8 +12,33 @@ from torch import nn
 
 from archprof.ops import RULES, facts
 from archprof.records import Op, Tensor, Unknown, Window
-from tests.op_table import IMAGE, INDEX, LINE, OWN, PICK, ROWS, V3, V5, VOLUME, Call, X, Y, assign, meta, net, packed
+from tests.op_table import (
+    IMAGE,
+    INDEX,
+    LINE,
+    PICK,
+    V3,
+    V5,
+    VOLUME,
+    Call,
+    X,
+    Y,
+    assign,
+    meta,
+    net,
+    packed,
+)
+from tests.op_table import (
+    OWN as OWN_ROWS,
+)
+from tests.op_table import (
+    ROWS as FIRST,
+)
+from tests.op_table_numerics import FUNCTIONS, NUMERICS
 from tests.recording import check, evaluated, found, recorded
+
+ROWS = [*FIRST, *NUMERICS]
+OWN = [*OWN_ROWS, *FUNCTIONS]
 
 
 @pytest.mark.parametrize(("kind", "call", "macs", "flops"), ROWS, ids=[row[0] for row in ROWS])

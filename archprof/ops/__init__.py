@@ -1,9 +1,10 @@
 """What each kind of op costs and returns, from shapes alone: the registry of rules.
 
 A rule is a function with the arguments of the torch function it speaks for, Tensors in place of tensors, and `out`
-(the output, or the tuple of outputs) in front; it returns Facts. Where it is worth it, a second function with the same
-arguments but `out` says the output's shape, so that no kernel has to run. It raises ValueError where the arguments
-do not fit each other: then torch is to be asked, whose own message says why. No rule imports torch.
+(the output, or the tuple of outputs) in front; it returns Facts, or Unknown where these arguments hide the cost. Where
+it is worth it, a second function with the same arguments but `out` says the output's shape, so that no kernel has to
+run. It raises ValueError where the arguments do not fit each other: then torch is to be asked, whose own message says
+why. No rule imports torch.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x2": "other"
 class Rule:
     """A cost rule, and a shape rule where there is one."""
 
-    function: Callable[..., Facts]
+    function: Callable[..., Facts | Unknown]
     shape: Callable[..., Shapes] | None
     signature: inspect.Signature
 
@@ -83,7 +84,7 @@ RULES: Registry[Rule] = Registry("op rule", "archprof.ops")
 
 def rule(
     *kinds: str, shape: Callable[..., Shapes] | None = None
-) -> Callable[[Callable[..., Facts]], Callable[..., Facts]]:
+) -> Callable[[Callable[..., Facts | Unknown]], Callable[..., Facts | Unknown]]:
     """Return a decorator that registers a function as the cost rule of each of `kinds`.
 
     The function's first parameter is `out`; the others are those of the torch function, with torch's names, order and
@@ -99,7 +100,7 @@ def rule(
     6
     """
 
-    def file(function: Callable[..., Facts]) -> Callable[..., Facts]:
+    def file(function: Callable[..., Facts | Unknown]) -> Callable[..., Facts | Unknown]:
         signature = inspect.signature(function)
         arguments = [p for name, p in signature.parameters.items() if name != "out"]
         entry = Rule(function, shape, signature.replace(parameters=arguments))
@@ -122,7 +123,8 @@ def facts(op: Op) -> Facts | Unknown:
     except TypeError as error:
         return Unknown(f"the rule of {op.kind!r} does not take these arguments: {error}")
     out = op.outputs[0] if len(op.outputs) == 1 else op.outputs
-    return completed(op, entry.function(out, *call.args, **call.kwargs))
+    found = entry.function(out, *call.args, **call.kwargs)
+    return found if isinstance(found, Unknown) else completed(op, found)
 
 
 def completed(op: Op, found: Facts) -> Facts:

@@ -6,10 +6,11 @@ The arithmetic beside the MACs is the same for all: per score 1 for the scale, 5
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from archprof.ops import rule
 from archprof.ops.shapes import broadcast, fit
-from archprof.records import Facts, Tensor, contraction
+from archprof.records import Facts, Tensor, Unknown, contraction
 
 
 def causal_pairs(queries: int, keys: int) -> int:
@@ -54,6 +55,45 @@ def sdpa(out: Tensor, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tens
         effective_macs=batch * pairs * (key.shape[-1] + features),
         flops=(6 + (attn_mask is not None)) * batch * queries * keys,
     )
+
+
+def _flex_shape(query: Tensor, key: Tensor, value: Tensor, score_mod: object = None, block_mask: Any = None,
+                scale: float | None = None, enable_gqa: bool = False, return_lse: bool = False,
+                kernel_options: object = None, *, return_aux: object = None) -> Tensor:  # fmt: skip
+    fit(not return_lse and return_aux is None, "more than one output")
+    return sdpa_shape(query, key, value, enable_gqa=enable_gqa)
+
+
+@rule("flex_attention", shape=_flex_shape)
+def flex_attention(out: Tensor | tuple[Tensor, ...], query: Tensor, key: Tensor, value: Tensor,
+                   score_mod: object = None, block_mask: Any = None, scale: float | None = None,
+                   enable_gqa: bool = False, return_lse: bool = False, kernel_options: object = None, *,
+                   return_aux: object = None) -> Facts | Unknown:  # fmt: skip
+    """[n, h, t, d], [n, g, s, d], [n, g, s, dv] -> [n, h, t, dv]
+
+    MACs: scores n x h x t x d x s, then n x h x t x s x dv. Effective: the share of blocks that a block mask keeps,
+    where its sparsity can be read; a block kept in part counts whole. FLOPs: + 6 per score (scale 1, softmax 5); with
+    a score_mod unknown, as what it does cannot be seen.
+    """
+    if score_mod is not None:
+        return Unknown("what score_mod does to a score cannot be seen")
+    *lead, queries, features = (out if isinstance(out, Tensor) else out[0]).shape
+    width, keys = key.shape[-1], key.shape[-2]
+    scores = math.prod(lead) * queries * keys
+    return contraction(
+        (*lead, queries, width, keys),
+        (*lead, queries, keys, features),
+        effective_macs=round(scores * (width + features) * _kept(block_mask)),
+        flops=6 * scores,
+    )
+
+
+def _kept(block_mask: Any) -> float:
+    """Return the share of pairs a block mask keeps, all of them where it cannot say: on meta it has no values."""
+    try:
+        return 1 - float(block_mask.sparsity()) / 100
+    except (AttributeError, RuntimeError, NotImplementedError):
+        return 1.0
 
 
 def mha_shape(query: Tensor, key: Tensor, value: Tensor, embed_dim_to_check: int, num_heads: int,

@@ -19,7 +19,8 @@ from archprof.records import ITEM_BYTES, Facts, Tensor
     "swapaxes", "swapdims", "movedim", "moveaxis", "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to",
     "narrow", "select", "diagonal", "chunk", "split", "split_with_sizes", "tensor_split", "hsplit", "vsplit", "dsplit",
     "unbind", "detach", "as_strided", "view_as_real", "view_as_complex", "real", "imag", "conj", "requires_grad",
-    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "meshgrid", "get",
+    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "meshgrid", "get", "resolve_conj", "resolve_neg",
+    "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes",
 )  # fmt: skip
 def view(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Facts:
     """[*] -> [+]
@@ -32,7 +33,8 @@ def view(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Fac
 @rule(
     "repeat", "tile", "repeat_interleave", "flip", "fliplr", "flipud", "rot90", "diag", "diag_embed", "diagflat",
     "block_diag", "masked_select", "hstack", "vstack", "dstack", "column_stack", "take", "pack_padded_sequence",
-    "pad_packed_sequence",
+    "pad_packed_sequence", "row_stack", "cartesian_prod", "combinations", "fft_fftshift", "fft_ifftshift", "reversed",
+    "narrow_copy", "expand_copy", "deepcopy",
 )  # fmt: skip
 def move(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Facts:
     """[*] -> [+]
@@ -223,7 +225,7 @@ def _register_conversion(kind: str, dtype: str) -> None:
 
 for _kind, _dtype in {
     "float": "float32", "half": "float16", "bfloat16": "bfloat16", "double": "float64", "int": "int32", "long": "int64",
-    "short": "int16", "char": "int8", "byte": "uint8", "bool": "bool",
+    "short": "int16", "char": "int8", "byte": "uint8", "bool": "bool", "cfloat": "complex64", "cdouble": "complex128",
 }.items():  # fmt: skip
     _register_conversion(_kind, _dtype)
 
@@ -233,7 +235,9 @@ for _kind, _dtype in {
     "randperm", "tensor", "as_tensor", "asarray", "scalar_tensor", "tril_indices", "triu_indices",
     "hann_window", "hamming_window", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like",
     "randn_like", "randint_like", "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor", "uniform", "normal",
-    "bernoulli", "random", "exponential", "zero", "fill", "multinomial", "poisson", "log_normal",
+    "bernoulli", "random", "exponential", "zero", "fill", "multinomial", "poisson", "log_normal", "cauchy",
+    "empty_strided", "new_empty_strided", "empty_permuted", "bartlett_window", "blackman_window",
+    "kaiser_window", "fft_fftfreq", "fft_rfftfreq", "new", "binomial",
 )  # fmt: skip
 def make(out: Tensor | tuple[Tensor, ...], *settings: Any, **options: Any) -> Facts:
     """-> [*]

@@ -194,8 +194,8 @@ def index_select(out: Tensor, input: Tensor, dim: int, index: Tensor) -> Facts:
     return _picked(out, index)
 
 
-@rule("scatter", "index_copy", "index_fill", "masked_scatter", "slice_scatter", "select_scatter",
-      shape=same)  # fmt: skip
+@rule("scatter", "index_copy", "index_fill", "masked_scatter", "slice_scatter", "select_scatter", "diagonal_scatter",
+      "as_strided_scatter", "put", "fill_diagonal", shape=same)  # fmt: skip
 def scatter(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*x], [*y], [*y] -> [*x]
 

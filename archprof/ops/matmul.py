@@ -6,6 +6,7 @@ Products written as a formula (einsum, tensordot) are in `einsum`.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from archprof.ops import rule
 from archprof.ops.shapes import broadcast, fit, floating, promoted
@@ -196,6 +197,57 @@ def cdist(out: Tensor, x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str
     FLOPs: 3f per output: f differences, f powers, f - 1 sums and a root. No MACs, although large inputs use a product.
     """
     return Facts(flops=3 * x1.shape[-1] * out.elements)
+
+
+@rule("pairwise_distance")
+def pairwise_distance(out: Tensor, x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
+                      keepdim: bool = False) -> Facts:  # fmt: skip
+    """[*, f], [*, f] -> [*]
+
+    FLOPs: 4 per pair of features: a difference, its shift by eps, a power, a sum.
+    """
+    return Facts(flops=4 * max(x1.shape[-1], x2.shape[-1]) * out.elements)
+
+
+@rule("pdist")
+def pdist(out: Tensor, input: Tensor, p: float = 2.0) -> Facts:
+    """[n, f] -> [n(n - 1)/2]
+
+    FLOPs: 3f per output: f differences, f powers, f - 1 sums and a root.
+    """
+    return Facts(flops=3 * input.shape[-1] * out.elements)
+
+
+@rule("grouped_mm")
+def grouped_mm(out: Tensor, input: Tensor, mat2: Tensor, offs: Tensor | None = None, bias: Tensor | None = None,
+               out_dtype: object = None) -> Facts:  # fmt: skip
+    """[rows, f] * [groups, f, s] -> [rows, s]
+
+    MACs: rows x f x s, every row going through the one matrix of its group; stacks of both are a batched product, and
+    groups along the summed axis share it. FLOPs: + 1 per output for a bias.
+    """
+    biases = out.elements if bias else 0
+    if len(input.shape) == len(mat2.shape) == 2:  # [t, rows] * [rows, s]: each group sums over its own rows
+        return contraction((*input.shape, mat2.shape[-1]), flops=biases)
+    return contraction((*out.shape[:-1], input.shape[-1], out.shape[-1]), flops=biases)
+
+
+@rule("int_mm")
+def int_mm(out: Tensor, input: Tensor, mat2: Tensor) -> Facts:
+    """[t, f] * [f, s] -> [t, s], int8 into int32
+
+    MACs: t x f x s.
+    """
+    return _product(input, mat2)
+
+
+@rule("scaled_mm")
+def scaled_mm(out: Tensor, input: Tensor, mat2: Tensor, *settings: Any, **options: Any) -> Facts:
+    """[t, f] * [f, s] -> [t, s], of narrow floats
+
+    MACs: t x f x s. FLOPs: + 1 per output, the scale, whatever it is shared by.
+    """
+    return _product(input, mat2, flops=out.elements)
 
 
 def _floats(result: Tensor) -> Tensor:

@@ -127,13 +127,52 @@ def _softmax_shape(input: Tensor, dim: int | None = None, dtype: object = None) 
     return Tensor(input.shape, named(dtype) if dtype else floating(input.dtype))
 
 
-@rule("softmax", "log_softmax", "softmin", shape=_softmax_shape)
+@rule("softmax", "log_softmax", "softmin", "special_softmax", "special_log_softmax", shape=_softmax_shape)
 def softmax(out: Tensor, input: Tensor, dim: int | None = None, dtype: object = None) -> Facts:
     """[*] -> [*]
 
     FLOPs: 5 per element: the largest, a difference, an exponential, a sum, a division (for the logarithm a difference).
     """
     return Facts(flops=5 * out.elements)
+
+
+@rule("gumbel_softmax")
+def gumbel_softmax(out: Tensor, logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10,
+                   dim: int = -1) -> Facts:  # fmt: skip
+    """[*] -> [*]
+
+    FLOPs: 9 per element: the noise (a logarithm and its sign), its sum with the logits, a division by tau, and the
+    softmax, 5; 3 more where hard (the largest, and the difference and sum that carry gradients). Random numbers are not
+    counted.
+    """
+    return Facts(flops=(9 + 3 * bool(hard)) * out.elements)
+
+
+@rule("norm_except_dim")
+def norm_except_dim(out: Tensor, v: Tensor, pow: int = 2, dim: int = 0) -> Facts:
+    """[k, *] -> [k, 1]
+
+    FLOPs: 2 per element: a power and a sum.
+    """
+    return Facts(flops=2 * v.elements)
+
+
+@rule("weight_norm", "weight_norm_interface")
+def weight_norm(out: Tensor | tuple[Tensor, ...], v: Tensor, g: Tensor, dim: int = 0) -> Facts:
+    """[k, *], [k, 1] -> [k, *]
+
+    FLOPs: 3 per element: a square, a sum, a scale.
+    """
+    return Facts(flops=3 * v.elements)
+
+
+@rule("renorm")
+def renorm(out: Tensor, input: Tensor, p: float, dim: int, maxnorm: float) -> Facts:
+    """[*] -> [*]
+
+    FLOPs: 3 per element: a power, a sum, a scale.
+    """
+    return Facts(flops=3 * out.elements)
 
 
 @rule("cosine_similarity")

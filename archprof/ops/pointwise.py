@@ -32,7 +32,11 @@ def activation(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Fa
 @rule(
     "sigmoid", "tanh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "sin", "cos", "tan",
     "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "reciprocal", "logit",
-    "sinc", "lgamma", "digamma", "special_expit", "special_erf",
+    "sinc", "lgamma", "digamma", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "deg2rad", "rad2deg",
+    "i0", "mvlgamma", "special_expit", "special_erf", "special_erfc", "special_erfcx", "special_erfinv", "special_exp2",
+    "special_expm1", "special_log1p", "special_logit", "special_sinc", "special_gammaln", "special_digamma",
+    "special_psi", "special_entr", "special_ndtr", "special_ndtri", "special_log_ndtr", "special_i0", "special_i0e",
+    "special_i1", "special_i1e", "special_bessel_j0", "special_bessel_j1",
     shape=same_float,
 )  # fmt: skip
 def function(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
@@ -45,7 +49,7 @@ def function(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Fact
 
 @rule(
     "neg", "negative", "square", "sign", "sgn", "round", "floor", "ceil", "trunc", "frac", "positive",
-    "bitwise_not", "invert", "nan_to_num",
+    "bitwise_not", "invert", "nan_to_num", "fix", "conj_physical", "special_round",
     shape=same,
 )  # fmt: skip
 def unary(out: Tensor, input: Tensor, *settings: Any, **options: Any) -> Facts:
@@ -60,7 +64,7 @@ def _magnitude(input: Tensor) -> Tensor:
     return Tensor(input.shape, component(input.dtype))
 
 
-@rule("abs", "absolute", shape=_magnitude)
+@rule("abs", "absolute", "angle", shape=_magnitude)
 def magnitude(out: Tensor, input: Tensor) -> Facts:
     """[*] -> [*]
 
@@ -73,7 +77,7 @@ def _tested(input: Tensor, *_: object) -> Tensor:
     return Tensor(input.shape, "bool")
 
 
-@rule("logical_not", "isnan", "isinf", "isfinite", "isposinf", "isneginf", "signbit", shape=_tested)
+@rule("logical_not", "isnan", "isinf", "isfinite", "isposinf", "isneginf", "isreal", "signbit", shape=_tested)
 def test(out: Tensor, input: Tensor) -> Facts:
     """[*] -> [*], bool
 
@@ -103,8 +107,9 @@ def add(out: Tensor, input: Operand, other: Operand, alpha: float = 1) -> Facts:
 @rule(
     "mul", "multiply", "maximum", "minimum", "fmax", "fmin", "remainder", "fmod", "rmod", "bitwise_and", "bitwise_or",
     "bitwise_xor", "and", "or", "xor", "iand", "ior",
-    "ixor", "ilshift", "irshift", "bitwise_left_shift", "bitwise_right_shift", "lshift", "rshift",
-    "floor_divide", "floordiv", "rfloordiv",
+    "ixor", "ilshift", "irshift", "bitwise_left_shift", "bitwise_right_shift", "lshift", "rshift", "rlshift", "rrshift",
+    "floor_divide", "floordiv", "rfloordiv", "gcd", "lcm", "hypot", "nextafter", "rpow", "heaviside",
+    "igamma", "igammac",
     shape=binary_shape,
 )  # fmt: skip
 def binary(out: Tensor, input: Operand, other: Operand) -> Facts:
@@ -120,7 +125,11 @@ def _div_shape(input: Operand, other: Operand, rounding_mode: str | None = None)
     return result if rounding_mode else same_float(result)
 
 
-@rule("div", "divide", "true_divide", "rdiv", "atan2", "xlogy", "copysign", shape=_div_shape)
+@rule(
+    "div", "divide", "true_divide", "rdiv", "atan2", "arctan2", "xlogy", "special_xlogy", "special_xlog1py", "copysign",
+    "special_zeta", "ldexp", "polygamma",
+    shape=_div_shape,
+)  # fmt: skip
 def div(out: Tensor, input: Operand, other: Operand, rounding_mode: str | None = None) -> Facts:
     """[*], [*] -> [*]
 
@@ -138,13 +147,13 @@ def power(out: Tensor, input: Operand, exponent: Operand) -> Facts:
     return Facts(flops=out.elements)
 
 
-@rule("rpow", shape=binary_shape)
-def rpow(out: Tensor, input: Operand, other: Operand) -> Facts:
+@rule("logaddexp", "logaddexp2", shape=binary_shape)
+def logaddexp(out: Tensor, input: Tensor, other: Tensor) -> Facts:
     """[*], [*] -> [*]
 
-    FLOPs: 1 per output, whatever the exponent.
+    FLOPs: 5 per output: the larger, a difference, an exponential, a logarithm, a sum.
     """
-    return Facts(flops=out.elements)
+    return Facts(flops=5 * out.elements)
 
 
 @rule(

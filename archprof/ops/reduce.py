@@ -1,4 +1,4 @@
-"""Reductions over axes, running sums, and ordering (sort, topk)."""
+"""Reductions over axes and running sums. What sorts or searches is in `order`."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ def argmax(out: Tensor, input: Tensor, dim: int | None = None, keepdim: bool = F
     return Facts(flops=input.elements - out.elements)
 
 
-@rule("all", "any", "count_nonzero", "median", "nanmedian", "mode", "kthvalue", "aminmax", "unique", "nonzero")
+@rule("all", "any", "count_nonzero", "median", "nanmedian", "mode", "kthvalue", "aminmax", "nonzero", "argwhere",
+      "nonzero_static", "unique_consecutive")  # fmt: skip
 def scan(out: Tensor | tuple[Tensor, ...], input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*, k] -> [*]
 
@@ -126,7 +127,7 @@ def _vector_norm_shape(x: Tensor, ord: float = 2, dim: Axes | None = None, keepd
     return _norm_shape(x, ord, dim, keepdim, dtype)
 
 
-@rule("linalg_vector_norm", "linalg_norm", shape=_vector_norm_shape)
+@rule("linalg_vector_norm", shape=_vector_norm_shape)
 def vector_norm(out: Tensor, x: Tensor, ord: float = 2, dim: Axes | None = None, keepdim: bool = False,
                 dtype: object = None) -> Facts:  # fmt: skip
     """[*, k] -> [*]
@@ -140,7 +141,7 @@ def _logsumexp_shape(input: Tensor, dim: Axes, keepdim: bool = False) -> Tensor:
     return Tensor(reduced(input.shape, dim, keepdim=keepdim), floating(input.dtype))
 
 
-@rule("logsumexp", shape=_logsumexp_shape)
+@rule("logsumexp", "special_logsumexp", shape=_logsumexp_shape)
 def logsumexp(out: Tensor, input: Tensor, dim: Axes, keepdim: bool = False) -> Facts:
     """[*, k] -> [*]
 
@@ -165,26 +166,60 @@ def cumsum(out: Tensor, input: Tensor, dim: int, dtype: object = None) -> Facts:
     return Facts(flops=input.elements - input.elements // max(1, length))
 
 
-@rule("sort", "argsort")
-def sort(out: Tensor | tuple[Tensor, ...], input: Tensor, dim: int = -1, descending: bool = False,
-         stable: bool | None = None) -> Facts:  # fmt: skip
+@rule("cummax", "cummin")
+def cummax(out: tuple[Tensor, ...], input: Tensor, dim: int) -> Facts:
     """[*, k] -> [*, k], [*, k] int64
 
-    FLOPs: k x ceil(log2 k) comparisons per row, a merge sort's bound.
+    FLOPs: k - 1 comparisons per row.
     """
     length = input.shape[dim] if input.shape else 1
-    return Facts(flops=input.elements * _log2(length))
+    return Facts(flops=input.elements - input.elements // max(1, length))
 
 
-@rule("topk")
-def topk(out: tuple[Tensor, ...], input: Tensor, k: int, dim: int = -1, largest: bool = True,
-         sorted: bool = True) -> Facts:  # fmt: skip
-    """[*, m] -> [*, k], [*, k] int64
+@rule("logcumsumexp")
+def logcumsumexp(out: Tensor, input: Tensor, dim: int) -> Facts:
+    """[*, k] -> [*, k]
 
-    FLOPs: 1 + ceil(log2 k) comparisons per input element: each is held against a heap of the k best so far.
+    FLOPs: 5 for each of k - 1 steps per row: the larger, a difference, an exponential, a logarithm, a sum.
     """
-    return Facts(flops=input.elements * (1 + _log2(k)))
+    length = input.shape[dim] if input.shape else 1
+    return Facts(flops=5 * (input.elements - input.elements // max(1, length)))
 
 
-def _log2(count: int) -> int:
-    return math.ceil(math.log2(count)) if count > 1 else 0
+@rule("diff")
+def diff(out: Tensor, input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None,
+         append: Tensor | None = None) -> Facts:  # fmt: skip
+    """[*, k] -> [*, k - n]
+
+    FLOPs: 1 per difference; n rounds, each one shorter than the last.
+    """
+    length = out.shape[dim]
+    rows = out.elements // max(1, length)
+    return Facts(flops=rows * sum(length + i for i in range(n)))
+
+
+@rule("dist")
+def dist(out: Tensor, input: Tensor, other: Tensor, p: float = 2) -> Facts:
+    """[*], [*] -> []
+
+    FLOPs: 3 per pair: a difference, a power, a sum.
+    """
+    return Facts(flops=3 * math.prod(broadcast(input.shape, other.shape)))
+
+
+@rule("trace")
+def trace(out: Tensor, input: Tensor) -> Facts:
+    """[n, m] -> []
+
+    FLOPs: one sum less than there are elements on the diagonal.
+    """
+    return Facts(flops=max(0, min(input.shape) - 1))
+
+
+@rule("segment_reduce")
+def segment_reduce(out: Tensor, data: Tensor, reduce: str, *settings: Any, **options: Any) -> Facts:
+    """[k, *], [segments] -> [segments, *]
+
+    FLOPs: 1 per element put in.
+    """
+    return Facts(flops=data.elements)

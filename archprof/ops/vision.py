@@ -28,16 +28,30 @@ def deform_conv(out: Tensor, input: Tensor, weight: Tensor, offset: Tensor, mask
     return contraction((n, *size, channels, *kernel, maps), flops=flops)
 
 
-@rule("roi_align")
-def roi_align(out: Tensor, input: Tensor, rois: Tensor, spatial_scale: float, pooled_height: int, pooled_width: int,
-              sampling_ratio: int, aligned: bool) -> Facts:  # fmt: skip
+@rule("roi_align", "ps_roi_align")
+def roi_align(out: Tensor | tuple[Tensor, ...], input: Tensor, rois: Tensor, spatial_scale: float, pooled_height: int,
+              pooled_width: int, sampling_ratio: int, aligned: bool = False) -> Facts:  # fmt: skip
     """[n, c, *x], [regions, 5] -> [regions, c, *y]
 
     FLOPs: 8 for each sample of an output: the weighted sum of 4 neighbours and the mean. Samples are sampling_ratio
-    squared; where that is left to the size of each region, 4.
+    squared; where that is left to the size of each region, 4. Position-sensitive (ps), c is divided among the y, each
+    of which reads maps of its own.
     """
     samples = sampling_ratio**2 if sampling_ratio > 0 else 4
-    return Facts(flops=8 * samples * out.elements)
+    pooled = out if isinstance(out, Tensor) else out[0]
+    return Facts(flops=8 * samples * pooled.elements)
+
+
+@rule("roi_pool", "ps_roi_pool")
+def roi_pool(out: tuple[Tensor, ...], input: Tensor, rois: Tensor, spatial_scale: float, pooled_height: int,
+             pooled_width: int) -> Facts:  # fmt: skip
+    """[n, c, *x], [regions, 5] -> [regions, c, *y]
+
+    FLOPs: 1 per pixel of a map for each region and output channel, an upper bound: a region as large as the map, every
+    pixel compared, or added, once.
+    """
+    regions, channels, *_ = out[0].shape
+    return Facts(flops=regions * channels * math.prod(input.shape[2:]))
 
 
 @rule("nms")

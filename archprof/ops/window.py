@@ -110,6 +110,18 @@ def conv_transpose(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | No
     return contraction((batch, *size, channels, *kernel, maps), flops=out.elements if bias else 0)
 
 
+@rule("convolution")
+def convolution(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Axes, padding: Axes,
+                dilation: Axes, transposed: bool, output_padding: Axes, groups: int) -> Facts:  # fmt: skip
+    """[n, c, *x] * [m, c/groups, *k] -> [n, m, *y]
+
+    MACs and FLOPs: those of a convolution, or of a transposed one.
+    """
+    if transposed:
+        return conv_transpose(out, input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return conv(out, input, weight, bias, stride, padding, dilation, groups)
+
+
 Connections = tuple[tuple[int, ...], ...]
 
 
