@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from torch._ops import OpOverload
+from typing import TYPE_CHECKING, Any
 
 from archprof.ops import RULES
+
+if TYPE_CHECKING:
+    from torch._ops import OpOverload
 
 KINDS: Mapping[str, str] = {
     "native_layer_norm": "layer_norm", "native_group_norm": "group_norm", "native_batch_norm": "batch_norm",
@@ -24,6 +25,9 @@ KINDS: Mapping[str, str] = {
 }  # fmt: skip
 """ATen's own names for what has a rule under another; of several outputs the first is what the rule speaks of."""
 
+OURS = ("aten", "torchvision")
+"""Libraries whose operations have rules under their own names."""
+
 ARGUMENTS: Mapping[str, str] = {"self": "input", "attn_bias": "attn_mask"}
 """ATen's own names for arguments."""
 
@@ -34,9 +38,13 @@ def kind_of(operation: OpOverload) -> str:
     >>> import torch
     >>> kind_of(torch.ops.aten.relu_.default), kind_of(torch.ops.aten._softmax.default)
     ('relu', 'softmax')
+
+    An operation of somebody else's library is never taken for torch's: it goes by `library.name`.
     """
     name = operation.overloadpacket.__name__
-    return KINDS.get(name, name.strip("_"))
+    if operation.namespace in OURS:
+        return KINDS.get(name, name.strip("_"))
+    return f"{operation.namespace}.{name}"
 
 
 def arguments_of(
@@ -55,9 +63,9 @@ def arguments_of(
     known = rule.signature.parameters
     bound = {}
     for name, value in found.items():
-        name = name if name in known else ARGUMENTS.get(name, name)
-        if name in known:
-            bound[name] = value
+        ours = name if name in known else ARGUMENTS.get(name, name)
+        if ours in known:
+            bound[ours] = value
     first = next(iter(known), None)
     if names and first not in bound and names[0] in found:
         bound = {first: found[names[0]], **bound} if first else bound

@@ -18,6 +18,7 @@ from archprof.meta import Seen, described, empty, tensors_in
 from archprof.ops import RULES, completed, facts
 from archprof.records import Facts, Op, Unknown
 
+
 class Parts(TorchDispatchMode):
     """Notes every ATen operation that runs."""
 

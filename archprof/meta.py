@@ -47,6 +47,10 @@ def kind_of(function: Callable[..., Any]) -> str:
     >>> kind_of(torch.Tensor.__iadd__), kind_of(torch.conv2d), kind_of(torch.Tensor.relu_)
     ('add', 'conv2d', 'relu')
     """
+    if isinstance(function, torch._ops.OpOverloadPacket):  # noqa: SLF001 - torch.ops.mylib.add
+        function = getattr(function, function.overloads()[0])
+    if isinstance(function, torch._ops.OpOverload):  # noqa: SLF001
+        return aten.kind_of(function)
     name = getattr(function, "__name__", str(function))
     if name.startswith("__") and name.endswith("__"):
         name = name[2:-2]
@@ -172,10 +176,8 @@ class MetaMode(TorchFunctionMode):
         """Return what is seen of a call that the memo does not know, and its result."""
         _, positional, named, *_ = key
         if isinstance(func, torch._ops.OpOverload):  # noqa: SLF001 - the class of torch.ops.aten.relu.default
-            kind = aten.kind_of(func)
             positional, named = aten.arguments_of(func, positional, dict(named))
-        else:
-            kind = kind_of(func)
+        kind = kind_of(func)
         entry = RULES.get(kind)
         arguments: dict[str, Any] = {}
         if entry is not None:

@@ -112,8 +112,18 @@ class _Nodes(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         path = str(n.target) if n.op == "call_module" else n.name
-        self.recorder.origin = n.meta.get("archprof") or Origin(path, "", None)
+        self.recorder.origin = n.meta.get("archprof") or self.exported(n) or Origin(path, "", None)
         return super().run_node(n)
+
+    def exported(self, n: fx.Node) -> Origin | None:
+        """Return the module that a node of an exported program came from; nodes of one module share the origin."""
+        stack = [entry for entry in n.meta.get("nn_module_stack", {}).values() if entry[0]]
+        if not stack:
+            return None
+        path, kind = stack[-1]
+        if self.recorder.origin.path != path:
+            return Origin(path, str(kind).rpartition(".")[2], None)
+        return self.recorder.origin
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ ROWS: list[tuple[str, Call, int, int]] = [
         6144,
         15360,
     ),  # as the transposed convolution below
-    Row(
+    (
         "conv_transpose2d",
         lambda: F.conv_transpose2d(IMAGE, meta(4, 3, 2, 2), meta(6), 2, groups=2),
         6144,

@@ -115,7 +115,7 @@ def convolution(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None,
                 dilation: Axes, transposed: bool, output_padding: Axes, groups: int) -> Facts:  # fmt: skip
     """[n, c, *x] * [m, c/groups, *k] -> [n, m, *y]
 
-    MACs and FLOPs: those of a convolution, or of a transposed one.
+    MACs: those of a convolution, or of a transposed one. FLOPs: likewise.
     """
     if transposed:
         return conv_transpose(out, input, weight, bias, stride, padding, output_padding, groups, dilation)
