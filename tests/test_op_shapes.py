@@ -34,6 +34,7 @@ from tests.op_table import (
 )  # fmt: skip
 from tests.recording import check, mirrored
 
+BF16 = meta(16, 8).bfloat16()
 VARIANTS: list[tuple[str, Call]] = [
     ("conv1d", lambda: F.conv1d(meta(4, 9), meta(6, 4, 4), padding="same")),
     ("conv1d", lambda: F.conv1d(LINE, meta(6, 2, 3), groups=2, dilation=2)),
@@ -147,6 +148,20 @@ VARIANTS: list[tuple[str, Call]] = [
     ("mean", lambda: X.mean(axis=1, keepdims=True)),
     ("embedding_bag", lambda: F.embedding_bag(PICK, meta(10, 8), PICK, mode="sum")),
     ("index_select", lambda: X.index_select(-1, PICK)),
+    ("l1_loss", lambda: F.l1_loss(X, Y.double(), reduction="none")),
+    ("mse_loss", lambda: F.mse_loss(X, Y, reduction="sum")),
+    ("binary_cross_entropy_with_logits", lambda: F.binary_cross_entropy_with_logits(X, Y, reduction="none")),
+    ("kl_div", lambda: F.kl_div(X, Y, reduction="batchmean")),
+    ("cross_entropy", lambda: F.cross_entropy(X, Y, label_smoothing=0.1, reduction="none")),
+    ("cross_entropy", lambda: F.cross_entropy(IMAGE, meta(2, 8, 8, dtype=torch.int64), reduction="none")),
+    ("cross_entropy", lambda: F.cross_entropy(V3, meta(dtype=torch.int64))),
+    ("searchsorted", lambda: torch.searchsorted(V5, X, out_int32=True)),
+    ("bucketize", lambda: torch.bucketize(X, V5)),
+    ("kron", lambda: torch.kron(X, SQUARE)),
+    ("linalg_matmul", lambda: torch.linalg.matmul(X, V3)),
+    ("grouped_mm", lambda: torch._grouped_mm(BF16, meta(2, 8, 24).bfloat16(), offs=PICK.int())),
+    ("grouped_mm", lambda: torch._grouped_mm(meta(2, 16, 8).bfloat16(), meta(2, 8, 24).bfloat16())),
+    ("grouped_mm", lambda: torch._grouped_mm(BF16, meta(24, 8).bfloat16().T, offs=PICK.int())),
     ("to", lambda: X.to("meta", torch.float16)),
     ("to", lambda: X.to(WHOLE)),
     ("to", lambda: X.to(dtype=torch.bool, copy=True)),

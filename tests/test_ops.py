@@ -204,6 +204,38 @@ def test_training_costs_more_than_evaluation() -> None:
     assert check("dropout", lambda: F.dropout(X)).flops == 12
 
 
+def test_a_block_mask_leaves_the_blocks_it_keeps() -> None:
+    class Half:
+        def sparsity(self) -> float:
+            return 25.0
+
+    head = Tensor((1, 2, 256, 16))
+    known = found("flex_attention", {"query": head, "key": head, "value": head, "block_mask": Half()}, head)
+    assert (known.macs, known.effective) == (4_194_304, 3_145_728)  # 2 heads x 65,536 pairs x 32; three blocks of four
+
+
+def test_what_cannot_be_seen_is_unknown() -> None:
+    row = Tensor((2, 3))
+    own = {"anchor": row, "positive": row, "negative": row, "distance_function": abs}
+    assert isinstance(facts(Op("x", "triplet_margin_with_distance_loss", "", (), (row,), (), own)), Unknown)
+    head = Tensor((1, 2, 4, 8))
+    scored = {"query": head, "key": head, "value": head, "score_mod": abs}
+    assert isinstance(facts(Op("x", "flex_attention", "", (), (head,), (), scored)), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("call", "flops"),
+    [
+        (lambda: F.mse_loss(X, Y, reduction="sum"), 17),
+        (lambda: F.mse_loss(X, Y, weight=Y), 24),
+        (lambda: F.mse_loss(X, Y, reduction="none"), 12),
+    ],
+)
+def test_a_reduction_costs_its_sums(call: Call, flops: int) -> None:
+    args, kwargs, result = recorded("mse_loss", call)
+    assert found("mse_loss", RULES["mse_loss"].bind(args, kwargs), result).flops == flops
+
+
 def test_unknown_kinds_and_arguments_are_unknown_not_zero() -> None:
     assert isinstance(facts(Op("x", "no_such_op", "")), Unknown)
     strange = Op("x", "relu6", "", outputs=(Tensor((2,)),), arguments={"nonsense": 1})

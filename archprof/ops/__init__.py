@@ -27,7 +27,11 @@ FREE_ARGUMENTS = frozenset({
 })  # fmt: skip
 """Keyword arguments of torch functions that change neither a cost nor a shape; no rule has to list them."""
 
-NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x2": "other"}
+NUMPY_NAMES = {
+    "axis": "dim", "keepdims": "keepdim", "x": "input", "x2": "other", "A": "input", "B": "other", "mat_a": "input",
+    "mat_b": "mat2",
+}  # fmt: skip
+"""Other names of an argument, numpy's among them, by which torch takes it too; the rule's own name stands behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,8 @@ class Rule:
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a call by name, defaults left out; raise TypeError where they do not fit the rule.
 
-        What torch takes as `*sizes` is one tuple under that name. `FREE_ARGUMENTS` are dropped, and numpy's names for
-        arguments, which torch also takes, are turned into torch's.
+        What torch takes as `*sizes` is one tuple under that name. `FREE_ARGUMENTS` are dropped, and other names
+        that torch takes (numpy's, or those of a twin of the function) are turned into the rule's.
         """
         kept = {
             name if name in self.signature.parameters else NUMPY_NAMES.get(name, name): value

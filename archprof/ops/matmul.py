@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from archprof.ops import rule
-from archprof.ops.shapes import broadcast, fit, floating, promoted
+from archprof.ops.shapes import broadcast, fit, floating, named, promoted
 from archprof.records import Facts, Tensor, contraction
 
 Number = int | float | complex
@@ -218,7 +218,16 @@ def pdist(out: Tensor, input: Tensor, p: float = 2.0) -> Facts:
     return Facts(flops=3 * input.shape[-1] * out.elements)
 
 
-@rule("grouped_mm")
+def _grouped_shape(input: Tensor, mat2: Tensor, offs: Tensor | None = None, bias: Tensor | None = None,
+                   out_dtype: object = None) -> Tensor:  # fmt: skip
+    fit(input.dtype == mat2.dtype and input.shape[-1] == mat2.shape[-2], "the matrices do not multiply")
+    stacked = [tensor.shape[0] for tensor in (input, mat2) if len(tensor.shape) == 3]
+    fit((offs is None) == (len(stacked) == 2), "offsets go with a matrix whose rows or columns are grouped")
+    groups = (offs.shape[0],) if offs and not stacked else tuple(stacked[:1]) if len(stacked) == 2 else ()
+    return Tensor((*groups, input.shape[-2], mat2.shape[-1]), named(out_dtype) if out_dtype else input.dtype)
+
+
+@rule("grouped_mm", shape=_grouped_shape)
 def grouped_mm(out: Tensor, input: Tensor, mat2: Tensor, offs: Tensor | None = None, bias: Tensor | None = None,
                out_dtype: object = None) -> Facts:  # fmt: skip
     """[rows, f] * [groups, f, s] -> [rows, s]
