@@ -44,7 +44,7 @@ class Parts(TorchDispatchMode):
         outputs = tuple(map(described, tensors_in(result)))
         if func.overloadpacket.__name__ in aten.KINDS:
             outputs = outputs[:1]
-        self.ops.append(Op(func.overloadpacket.__name__, kind, "", outputs=outputs, arguments=arguments))
+        self.ops.append(Op(kind, kind, "", outputs=outputs, arguments=arguments))
         return result
 
 

@@ -28,7 +28,9 @@ def named(function: Callable[..., Any], inputs: Any, dtype: str, what: str) -> d
     kinds = {p.kind for p in parameters}
     needed = [p.name for p in parameters if p.default is p.empty and p.name in known]
     if inputs is None and needed:
-        raise UserError(f"{what} needs inputs ({', '.join(needed)}): a shape such as (1, 3, 224, 224), or tensors")
+        raise UserError(
+            f"{what} needs inputs: tensors or shapes for {', '.join(needed)} (--input {needed[0]}=3x224x224)"
+        )
     if isinstance(inputs, Mapping):
         given = dict(inputs)
     else:

@@ -60,6 +60,10 @@ def kind_of(function: Callable[..., Any]) -> str:
     return name.strip("_")
 
 
+_FOR_PYTHON = frozenset({
+    torch.Tensor.__bool__, torch.Tensor.__int__, torch.Tensor.__float__, torch.Tensor.__complex__,
+    torch.Tensor.__index__, torch.Tensor.__len__, torch.Tensor.__contains__,
+})  # fmt: skip
 _OPERATORS = frozenset({
     "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "div", "and", "or", "xor", "lshift", "rshift",
 })  # fmt: skip
@@ -153,6 +157,8 @@ class MetaMode(TorchFunctionMode):
             result = func(*args, **kwargs)
             if not isinstance(result, torch.Tensor):
                 return result
+        if func in _FOR_PYTHON:  # `bool(x)` is another function than `x.bool()`
+            return func(*args, **kwargs)
         # 1, 1.0 and True are equal as keys, and what torch returns for them is not
         key = (func, described(args), described(kwargs), *map(type, args), *map(type, kwargs.values()))
         if not self.is_meta:  # what comes out may depend on the data

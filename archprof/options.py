@@ -11,11 +11,13 @@ from typing import Any
 
 import click
 
+from archprof.errors import UnknownName
+from archprof.records import ITEM_BYTES, Tensor
 from archprof.sources import FLOATS
 
 
 class Pairs(click.ParamType):
-    """`name=value`, or `name=1x2x3` where sizes are wanted."""
+    """`name=value`, or `name=1x2x3` (with `:int64` behind where it is no float) where sizes are wanted."""
 
     name = "name=value"
 
@@ -30,10 +32,14 @@ class Pairs(click.ParamType):
             self.fail(f"{value!r} is not {'name=3x224x224' if self.sizes else 'name=value'}", param, ctx)
         if not self.sizes:
             return name, text
-        parts = text.replace(",", "x").split("x")
+        sizes, colon, dtype = text.partition(":")
+        parts = sizes.replace(",", "x").split("x")
         if not all(part.isdecimal() for part in parts):
             self.fail(f"{text!r} are not sizes such as 3x192x192 (the batch left out)", param, ctx)
-        return name, [int(part) for part in parts]
+        if dtype not in ITEM_BYTES and colon:
+            self.fail(str(UnknownName("dtype", dtype, ITEM_BYTES)), param, ctx)
+        shape = [int(part) for part in parts]
+        return name, Tensor(tuple(shape), dtype) if colon else shape
 
 
 class Names(click.ParamType):
@@ -56,7 +62,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "inputs",
             type=Pairs(sizes=True),
             multiple=True,
-            help="Another input size, such as image=3x192x192.",
+            help="Another input size, such as image=3x192x192 or ids=128:int64.",
         ),
         click.option("--dtype", type=click.Choice(FLOATS), help="Type of the weights and float inputs."),
         click.option(

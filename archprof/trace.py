@@ -147,7 +147,7 @@ def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
 
     handles = []
     for path, part in module.named_modules():
-        is_container = next(part.children(), None) is not None
+        is_container = next(part.children(), None) is not None or hasattr(part, "is_function")
         origin = Origin(path, "" if is_container else type(part).__name__, None)
         before = functools.partial(enter, origin, is_container)
         handles += [part.register_forward_pre_hook(before), part.register_forward_hook(leave)]
@@ -245,7 +245,7 @@ def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:
     for record in records:
         origin, seen = record.origin, record.seen
         alone = ops_of[id(origin)] == 1
-        path = origin.path if alone else f"{origin.path}.{seen.kind}".lstrip(".")
+        path = (origin.path or seen.kind) if alone else f"{origin.path}.{seen.kind}".lstrip(".")
         name, number = path, 1
         while name in taken or (name in lone and not alone):
             name, number = f"{path}_{number}", number + 1

@@ -58,7 +58,6 @@ def test_a_dict_or_a_list_may_come_out() -> None:
     assert counted(lambda m, x: {"a": [m.part(x)], "b": None}, (2, 4), part=nn.Linear(4, 3)).macs == 24
 
 
-@pytest.mark.xfail(strict=True, reason="the recorder looks for outputs in dicts, lists and tuples one deep only")
 @pytest.mark.parametrize("wrap", [lambda x: Answer(x), lambda x: {"a": [x], "b": None}], ids=["dataclass", "nested"])
 def test_outputs_are_found_wherever_they_are(wrap: Any) -> None:
     assert len(counted(lambda m, x: wrap(m.part(x)), (2, 4), part=nn.Linear(4, 3)).network.outputs) == 1
@@ -98,7 +97,6 @@ def test_deformable_convolution_has_the_macs_of_a_convolution() -> None:
     assert (found.macs, found.gaps) == (64 * 4 * 9 * 6, [])
 
 
-@pytest.mark.xfail(strict=True, reason="nms has no kernel on meta, and nothing runs it on assumed data")
 def test_boxes_are_suppressed_in_pairs() -> None:
     ops = pytest.importorskip("torchvision.ops")
     found = counted(lambda _, boxes, scores: ops.nms(boxes, scores, 0.5), (5, 4), (5,))
@@ -135,7 +133,7 @@ def _(x: torch.Tensor) -> torch.Tensor:
 
 def test_a_custom_op_is_a_gap() -> None:
     found = archprof.profile(Calls(lambda _, x: torch.ops.archprof_test.mystery_op(x) + 1), (3, 4))
-    assert [gap.reason for gap in found.gaps] == ["no rule for 'mystery_op'"]
+    assert [gap.reason for gap in found.gaps] == ["no rule for 'archprof_test.mystery_op'"]
     assert found.flops == 12  # the sum alone
 
 
@@ -149,7 +147,6 @@ def _(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a.new_empty(a.shape[0], b.shape[0])
 
 
-@pytest.mark.xfail(strict=True, reason="an op's kind is its name without its namespace, so torch's rule answers")
 def test_a_custom_op_with_the_name_of_torchs_is_no_op_of_torchs() -> None:
     found = archprof.profile(Calls(lambda _, x: torch.ops.archprof_test.add(x, x)), (3, 4))
     assert len(found.gaps) == 1
@@ -160,11 +157,10 @@ def test_a_custom_op_with_a_rule_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
         return Facts(flops=x.elements)
 
     signature = inspect.Signature([inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)])
-    monkeypatch.setitem(RULES._entries, "mystery_op", Rule(cost, None, signature))
+    monkeypatch.setitem(RULES._entries, "archprof_test.mystery_op", Rule(cost, None, signature))
     assert counted(lambda _, x: torch.ops.archprof_test.mystery_op(x) + 1, (3, 4)).flops == 24
 
 
-@pytest.mark.xfail(strict=True, reason="a kind keeps the overload's name: 'mm.default' has no rule")
 def test_an_op_named_with_its_overload_is_that_op() -> None:
     assert counted(lambda m, x: torch.ops.aten.mm.default(x, m.w), (2, 3), w=weight(3, 4)).macs == 24
 
@@ -174,7 +170,6 @@ def test_vmap_counts_every_row() -> None:
     assert counted(lambda m, x: torch.vmap(lambda row: m.w @ row)(x), (5, 4), w=weight(3, 4)).macs == 60
 
 
-@pytest.mark.xfail(strict=True, reason="packing reads lengths, which are data: it has no kernel on meta")
 def test_a_packed_sequence_counts_its_real_lengths() -> None:
     def packed(m: Any, x: torch.Tensor) -> torch.Tensor:
         return m.net(nn.utils.rnn.pack_padded_sequence(x, [3, 1], batch_first=True))[0].data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from torch import nn
@@ -136,6 +138,111 @@ def test_a_module_that_fails_is_left_as_it_was() -> None:
     assert torch.is_grad_enabled()
 
 
+class Nested(nn.Module):
+    """Takes a list, a dict, a number and None, and calls by keyword; gives back a dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, images: list[torch.Tensor], extra: dict[str, torch.Tensor], *, scale: float = 1.0, mask=None):
+        assert mask is None
+        return {"sum": self.head(images[0] + images[1]) * scale, "extra": extra["a"] @ extra["b"]}
+
+
+def test_inputs_are_nested_as_the_model_takes_them() -> None:
+    inputs = {"images": [(3, 4), (3, 4)], "extra": {"a": (2, 5), "b": torch.zeros(5, 7)}, "scale": 2.0, "mask": None}
+    found = archprof.profile(Nested(), inputs)
+    assert [op.name for op in found.network.inputs] == ["images.0", "images.1", "extra.a", "extra.b"]
+    assert found.macs == 3 * 4 * 2 + 2 * 5 * 7
+    assert list(found.network.outputs) == ["sum", "extra"]
+    assert found.gaps == []
+
+
+class Choosy(nn.Module):
+    """Looks at its data: only positive rows are multiplied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[x[:, 0] > 0] @ self.weight if bool(x.sum() > 0) else x
+
+
+def test_a_model_that_looks_at_its_data_is_run_on_what_was_given() -> None:
+    found = archprof.profile(Choosy(), torch.tensor([[1.0] * 4, [-0.5] * 4, [2.0] * 4]))
+    assert found.macs == 2 * 4 * 2  # two rows of three
+    assert found.notes[0].startswith("run on the CPU, since it looks at its data")
+    assert found.gaps == []
+
+
+def test_wrappers_are_taken_off() -> None:
+    plain, inner = nn.Sequential(nn.Linear(8, 4), nn.ReLU()), nn.Sequential(nn.Linear(8, 4), nn.ReLU())
+    inner[1] = torch.compile(inner[1])
+    within = archprof.profile(inner, (3, 8))
+    for wrapped in (torch.compile(plain), nn.DataParallel(plain), nn.DataParallel(torch.compile(plain))):
+        assert [op.name for op in archprof.profile(wrapped, (3, 8)).network.ops] == ["0", "1"]
+    assert within.macs == 3 * 8 * 4
+
+
+def test_an_exported_program_is_counted_as_the_module_it_came_from() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, groups=1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 5)).eval()
+    program = torch.export.export(net, (torch.zeros(2, 3, 8, 8),))
+    exported, plain = archprof.profile(program), archprof.profile(net, (2, 3, 8, 8))
+    assert exported.macs == plain.macs == 2 * 36 * 27 * 4 + 2 * 144 * 5
+    assert exported.params == plain.params
+    assert exported.flops == plain.flops
+    assert exported.gaps == []
+    assert [op.path for op in exported.network.ops if op.weights] == ["0", "1", "3"]
+
+
+def test_a_function_is_traced_with_what_it_closes_over() -> None:
+    layer, offset = nn.Linear(8, 4), torch.ones(4)
+    before = state(layer)
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        return layer(x) + offset
+
+    for function in (
+        model,
+        torch.compile(model),
+        functools.partial(model),
+        Nested().head.__class__.forward.__get__(layer),
+    ):
+        found = archprof.profile(function, (3, 8))
+        assert found.macs == 3 * 8 * 4
+        assert found.params == 36
+        assert found.gaps == []
+    assert archprof.profile(torch.relu, (2, 3)).flops == 6
+    assert same(before, state(layer))
+
+
+def test_what_fails_after_some_layers_is_told_with_its_place() -> None:
+    net = nn.Sequential(nn.Linear(8, 4), nn.Sequential(nn.ReLU(), nn.Linear(5, 2)))
+    with pytest.raises(
+        ModelError, match=r"Sequential fails in 1\.1 \(Linear\), linear of 3x4 and 2x5 and 2: "
+    ) as caught:
+        archprof.profile(net, (3, 8))
+    assert caught.value.profile.macs == 3 * 8 * 4
+
+
+def test_what_the_model_catches_is_no_failure() -> None:
+    class Forgiving(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wrong, self.right = nn.Sequential(nn.Linear(3, 2)), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            try:
+                return self.wrong(x)
+            except RuntimeError:
+                return self.right(x)
+
+    found = archprof.profile(Forgiving(), (1, 8))
+    assert [op.path for op in found.network.ops] == ["right"]
+
+
 def test_no_weight_is_copied() -> None:
     with torch.device("meta"):
         huge = nn.Linear(1 << 20, 1 << 20)  # 4 TiB
@@ -145,7 +252,7 @@ def test_no_weight_is_copied() -> None:
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        (None, "Branches needs inputs \\(left\\): a shape such as"),
+        (None, "Branches needs inputs: tensors or shapes for left"),
         ({"middle": (3, 8)}, "Branches has no input 'middle'; its inputs are left, right"),
         ([(3, 8), (3, 8), (3, 8)], "Branches takes 2 inputs, and gets 3"),
         ({"left": "3x8"}, "the input 'left' is a tensor or a shape"),

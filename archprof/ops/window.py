@@ -9,7 +9,7 @@ import math
 
 from archprof.ops import rule
 from archprof.ops.shapes import Axes, axes, fit
-from archprof.records import Facts, Tensor, Window, contraction
+from archprof.records import Facts, Tensor, Unknown, Window, contraction
 
 Sides = tuple[tuple[int, int], ...]
 
@@ -112,7 +112,7 @@ def conv_transpose(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | No
 
 @rule("convolution")
 def convolution(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Axes, padding: Axes,
-                dilation: Axes, transposed: bool, output_padding: Axes, groups: int) -> Facts:  # fmt: skip
+                dilation: Axes, transposed: bool, output_padding: Axes, groups: int) -> Facts | Unknown:  # fmt: skip
     """[n, c, *x] * [m, c/groups, *k] -> [n, m, *y]
 
     MACs: those of a convolution, or of a transposed one. FLOPs: likewise.

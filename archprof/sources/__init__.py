@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError
+from archprof.records import Tensor
 from archprof.registry import Registry
 
 if TYPE_CHECKING:
@@ -28,9 +29,16 @@ class Wish:
     """
 
     batch: int = 1
-    inputs: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    inputs: Mapping[str, Sequence[int] | Tensor] = field(default_factory=dict)
     dtype: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    def tensor(self, name: str, sizes: Sequence[int] = (), dtype: str = "") -> Tensor:
+        """Return the input `name` with its batch: as it was wished for, else of `sizes` and `dtype` (that of weights)."""
+        given = self.inputs.get(name, sizes)
+        if isinstance(given, Tensor):
+            given, dtype = given.shape, given.dtype
+        return Tensor((self.batch, *given), dtype or self.dtype or "float32")
 
     def __post_init__(self) -> None:
         """Check the wish itself."""
@@ -61,9 +69,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source: the function from a name and a Wish to an Opened model."""
+    """A source: the function from a name and a Wish to an Opened model.
+
+    `accepts` tells names that are its own without its scheme, such as `file.pt2`.
+    """
 
     function: Callable[[str, Wish], Opened]
+    accepts: Callable[[str], bool] | None = None
 
     @property
     def about(self) -> str:
@@ -74,17 +86,27 @@ class Source:
 SOURCES: Registry[Source] = Registry("source", "archprof.sources")
 
 
-def source(scheme: str) -> Callable[[Callable[[str, Wish], Opened]], Callable[[str, Wish], Opened]]:
-    """Return a decorator that registers a function from a name (behind the `scheme:`) and a Wish to an Opened model."""
+Open = Callable[[str, Wish], Opened]
 
-    def file(function: Callable[[str, Wish], Opened]) -> Callable[[str, Wish], Opened]:
-        SOURCES.register(scheme)(Source(function))
+
+def source(scheme: str, *, accepts: Callable[[str], bool] | None = None) -> Callable[[Open], Open]:
+    """Return a decorator that registers a function from a name (behind the `scheme:`) and a Wish to an Opened model.
+
+    `accepts` tells names that need no scheme to be known as its own.
+    """
+
+    def file(function: Open) -> Open:
+        SOURCES.register(scheme)(Source(function, accepts))
         return function
 
     return file
 
 
 def split(model: Any) -> tuple[str, str] | None:
-    """Return (scheme, name) of a model such as `torchvision:resnet50`, or None where no source has that scheme."""
-    scheme, colon, name = model.partition(":") if isinstance(model, str) else ("", "", "")
-    return (scheme, name) if colon and scheme in SOURCES else None
+    """Return (scheme, name) of a model such as `torchvision:resnet50` or `file.pt2`, or None where it is no source's."""
+    if not isinstance(model, str) or not {":", "."} & set(model):
+        return None
+    scheme, colon, name = model.partition(":")
+    if colon and scheme in SOURCES:
+        return scheme, name
+    return next(((key, model) for key, entry in SOURCES.items() if entry.accepts and entry.accepts(model)), None)

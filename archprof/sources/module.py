@@ -18,7 +18,7 @@ from archprof.meta import described
 from archprof.sources import Opened
 
 
-def opened(model: Any, inputs: Any) -> Opened:
+def opened(model: Any, inputs: Any, name: str = "") -> Opened:
     """Return the twin on meta of a module, torch.export's ExportedProgram or function, and its inputs.
 
     `inputs` are tensors or shapes (batch included, float type of the weights), nested as the model takes them: one, several
@@ -28,8 +28,8 @@ def opened(model: Any, inputs: Any) -> Opened:
     if isinstance(model, torch.export.ExportedProgram):
         inputs = exported_inputs(model) if inputs is None else inputs
         model = model.module(check_guards=False)
-    name = getattr(unwrapped(model), "__name__", type(unwrapped(model)).__name__)
-    module = unwrapped(model) if isinstance(model, nn.Module) else Function(model)
+    name = name or getattr(unwrapped(model), "__name__", type(unwrapped(model)).__name__)
+    module = unwrapped(model) if isinstance(model, nn.Module) else Function(unwrapped(model))
     if isinstance(module, torch.jit.ScriptModule):
         raise UserError(f"{name} is TorchScript, which hides its operations: profile the module it was made from")
     dtype = next((described(w).dtype for w in module.parameters() if w.is_floating_point()), "float32")
@@ -63,6 +63,8 @@ def unwrapped(model: Any) -> Any:
 
 class Function(nn.Module):
     """A module around a function, with the modules and tensors that the function reaches: itself, bound to, closed over."""
+
+    is_function = True
 
     def __init__(self, function: Callable[..., Any]) -> None:
         """Find what `function` reaches; raise UserError where it is none."""

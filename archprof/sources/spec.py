@@ -13,6 +13,7 @@ from archprof.expand import expand
 from archprof.language import Document, read
 from archprof.language.bundled import bundled
 from archprof.meta import weights_of
+from archprof.records import Tensor
 from archprof.sources import FLOATS, Wish
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def find(model: str | os.PathLike[str]) -> tuple[Path, str]:
     close = nearest(text, bundled())
     guess = f"did you mean {close!r}? " if close else ""
     raise UserError(
-        f"there is no model {text!r}: {guess}'archprof list specs' shows the bundled ones, or give a file.yaml"
+        f"there is no model {text!r}: {guess}'archprof list specs' shows the bundled ones, 'archprof list sources' the others"
     )
 
 
@@ -54,7 +55,7 @@ def document(model: str | os.PathLike[str]) -> tuple[Document, str]:
 
 def load(
     model: str | os.PathLike[str],
-    inputs: Mapping[str, Sequence[int]] | None = None,
+    inputs: Mapping[str, Sequence[int] | Tensor] | None = None,
     *,
     batch: int = 1,
     dtype: str | None = None,
@@ -70,8 +71,13 @@ def load(
     ['Conv2d', 'Conv2d']
     """
     Wish(batch, inputs or {}, dtype, settings or {})
+    shapes: dict[str, Sequence[int]] = {}
+    for name, sizes in (inputs or {}).items():
+        if isinstance(sizes, Tensor):
+            raise UserError(f"the dtype of the input {name!r} stands in the spec: give its sizes alone")
+        shapes[name] = sizes
     found, variant = document(model)
     with weights_of(dtype or "float32"):
-        spec = expand(found, variant, settings=settings, batch=batch, shapes=inputs, dtype=dtype, memo=memo)
+        spec = expand(found, variant, settings=settings, batch=batch, shapes=shapes, dtype=dtype, memo=memo)
     floats = [tensor.dtype for _, tensor in spec.inputs if tensor.dtype in FLOATS]
     return dataclasses.replace(spec, dtype=dtype or (floats or ["float32"])[0])

@@ -8,13 +8,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError, nearest
-from archprof.language.evaluate import Constants, Mistake
-from archprof.language.explain import SyntaxProblem
-from archprof.language.expression import parse_expression
-from archprof.language.limits import DEFAULT
 from archprof.records import Tensor
 from archprof.sources import Opened, Wish, source
 from archprof.sources.building import NOT_BUILT, on_cpu, on_meta
+from archprof.sources.settings import plain
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,11 +50,11 @@ def torchvision(name: str, wish: Wish) -> Opened:
         raise UserError(
             f"torchvision's {name!r} has no input {unknown!r}: it is called {' and '.join(map(repr, defaults))}"
         )
-    given = {key: tuple(wish.inputs.get(key) or size) for key, size in defaults.items()}
-    if kind == "detection":
-        inputs: dict[str, Any] = {key: [Tensor(size, dtype)] * wish.batch for key, size in given.items()}
+    given = {key: wish.tensor(key, size) for key, size in defaults.items()}
+    if kind == "detection":  # a list of pictures, each without a batch
+        inputs: dict[str, Any] = {k: [Tensor(t.shape[1:], t.dtype)] * wish.batch for k, t in given.items()}
     else:
-        inputs = {key: Tensor((wish.batch, *size), dtype) for key, size in given.items()}
+        inputs = dict(given)
     return Opened(f"torchvision:{name}", module, inputs, real=lambda: on_cpu(made, dtype))
 
 
@@ -114,13 +111,3 @@ def default_sizes(models: ModuleType, name: str, kind: str, module: nn.Module) -
     crop = getattr(module, "image_size", crop)  # a vision transformer takes the size it was built for
     height, width = (crop, crop) if isinstance(crop, int) else crop[:2]
     return (3, FRAMES, height, width) if kind == "video" else (3, height, width)
-
-
-def plain(key: str, text: str) -> Any:
-    """Return the value that `--set key=text` writes: a number, a list, true, false, null or a quoted text."""
-    try:
-        return Constants(DEFAULT).evaluate(parse_expression(text, DEFAULT))
-    except SyntaxProblem as found:
-        raise UserError(f"--set {key}={text}: {found.what}") from None
-    except Mistake as found:
-        raise UserError(f"--set {key}={text}: {found.problem.what}") from None
