@@ -81,9 +81,9 @@ def decomposed(op: Op, seen: Seen) -> Facts | Unknown:
     for part in parts.ops:
         one = facts(part)
         if isinstance(one, Unknown):
-            return Unknown(
-                f"no rule for {op.kind!r}" + (f", which calls {part.name!r}" if part.name != op.kind else "")
-            )
+            is_itself = part.kind.rpartition(".")[2] == op.kind.rpartition(".")[2]
+            calls = "" if is_itself else f", which calls {part.kind!r}"
+            return Unknown(f"no rule for {op.kind!r}{calls}")
         found.append(one)
     if not found:
         return Unknown(f"no rule for {op.kind!r}")
