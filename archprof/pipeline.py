@@ -116,9 +116,13 @@ def attach_facts(graph: Graph, seen: Mapping[str, Seen]) -> None:
     """
     known: dict[Any, Facts | Unknown] = {}
     for op in graph.ops:
-        signature = op.signature
+        call = seen.get(op.name)
+        signature = op.signature if call is None else id(call)  # equal calls were seen once
         if signature not in known:
-            known[signature] = facts(op) if op.kind in RULES else decomposed(op, seen[op.name])
+            found = facts(op)
+            if op.kind not in RULES and call is not None:
+                found = decomposed(op, call)
+            known[signature] = found
         graph.facts[op.name] = known[signature]
 
 

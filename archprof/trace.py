@@ -11,7 +11,7 @@ import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -79,6 +79,7 @@ class Recorder(MetaMode):
         self.records: list[Record] = []
         self.origin = Origin("", "", None)
         self.is_container = False
+        self.failed: tuple[Exception, Origin] | None = None
 
     def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002
         """Note the call; one that returns no tensor (a size, a flag) is no op."""
@@ -128,34 +129,48 @@ class _Nodes(fx.Interpreter):
 
 @contextlib.contextmanager
 def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
-    """Tell the recorder which module is running, by hooks that are gone afterwards.
+    """Tell the recorder which module is running, by wrapping every `forward`; the wrappers are gone afterwards.
 
-    A module that fails does not leave, so that the recorder still stands where it happened; if the model catches that and
-    goes on, the module around it leaves for both.
+    That is cheaper than hooks, and sees a `forward` that a model calls itself.
     """
-    outer: list[tuple[nn.Module, Origin, bool]] = []
-
-    def enter(origin: Origin, is_container: bool, part: nn.Module, *_: object) -> None:
-        outer.append((part, recorder.origin, recorder.is_container))
-        recorder.origin, recorder.is_container = replace(origin), is_container  # each call is an origin of its own
-
-    def leave(part: nn.Module, *_: object) -> None:
-        while outer:
-            left, recorder.origin, recorder.is_container = outer.pop()
-            if left is part:
-                break
-
-    handles = []
+    before: list[tuple[dict[str, Any], Any]] = []
     for path, part in module.named_modules():
-        is_container = next(part.children(), None) is not None or hasattr(part, "is_function")
-        origin = Origin(path, "" if is_container else type(part).__name__, None)
-        before = functools.partial(enter, origin, is_container)
-        handles += [part.register_forward_pre_hook(before), part.register_forward_hook(leave)]
+        if isinstance(part, torch.jit.ScriptModule):
+            continue
+        is_container = bool(part._modules) or hasattr(part, "is_function")  # noqa: SLF001 - children() is slow
+        state = vars(part)
+        before.append((state, state.get("forward")))
+        state["forward"] = _watched(
+            part.forward, recorder, path, "" if is_container else type(part).__name__, is_container
+        )
     try:
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        for state, forward in before:
+            if forward is None:
+                del state["forward"]
+            else:
+                state["forward"] = forward
+
+
+def _watched(
+    forward: Callable[..., Any], recorder: Recorder, path: str, layer: str, is_container: bool
+) -> Callable[..., Any]:
+    @functools.wraps(forward)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        outer = recorder.origin, recorder.is_container
+        origin = Origin(path, layer, None)  # each call has one of its own
+        recorder.origin, recorder.is_container = origin, is_container
+        try:
+            return forward(*args, **kwargs)
+        except Exception as error:
+            if recorder.failed is None or recorder.failed[0] is not error:  # the innermost module is told
+                recorder.failed = error, origin
+            raise
+        finally:
+            recorder.origin, recorder.is_container = outer
+
+    return watched
 
 
 def trace(
@@ -203,7 +218,8 @@ def trace(
 
 def _failure(recorder: Recorder, error: Exception) -> Failure:
     kind, arguments = recorder.failing or ("", {})
-    return Failure(recorder.origin.path, recorder.origin.layer, kind, tuple(tensors_of(arguments)), error)
+    place = recorder.failed[1] if recorder.failed and recorder.failed[0] is error else recorder.origin
+    return Failure(place.path, place.layer, kind, tuple(tensors_of(arguments)), error)
 
 
 def _groups(module: nn.Module) -> Mapping[str, str]:
@@ -221,19 +237,25 @@ def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight | None]]
     found: list[Weight] = []
     by_identity: dict[int, Weight | None] = {}
     storages: dict[int, int] = {}
-    parameters = module.named_parameters(remove_duplicate=False)
-    buffers = module.named_buffers(remove_duplicate=False)
-    for is_buffer, named in ((False, parameters), (True, buffers)):
-        for name, tensor in named:
-            storage = storages.setdefault(tensor.untyped_storage()._cdata, len(storages))  # noqa: SLF001 - its identity
-            weight = Weight(name, described(tensor), tensor.requires_grad and not is_buffer, is_buffer, storage)
-            found.append(weight)
-            by_identity.setdefault(id(tensor), weight)
-    for part in module.modules():
-        for value in vars(part).values():
-            if isinstance(value, (torch.Tensor, list, tuple)):
+    buffers: list[Weight] = []
+    for path, part in module.named_modules(remove_duplicate=False):
+        state = vars(part)
+        prefix = f"{path}." if path else ""
+        for is_buffer, into, values in ((False, found, state["_parameters"]), (True, buffers, state["_buffers"])):
+            for name, tensor in values.items():
+                if tensor is None:
+                    continue
+                storage = storages.setdefault(tensor.untyped_storage()._cdata, len(storages))  # noqa: SLF001 - its identity
+                is_trainable = tensor.requires_grad and not is_buffer
+                weight = Weight(f"{prefix}{name}", described(tensor), is_trainable, is_buffer, storage)
+                into.append(weight)
+                by_identity.setdefault(id(tensor), weight)
+    for part in module.modules():  # after the weights: a recurrent net keeps a list of its own
+        for name, value in vars(part).items():
+            if isinstance(value, torch.Tensor) or (type(value) in {list, tuple} and value and name[:1] != "_"):
                 for tensor in tensors_in(value):
                     by_identity.setdefault(id(tensor), None)
+    found += buffers
     return found, by_identity
 
 

@@ -16,6 +16,7 @@ from archprof import inputs as given_inputs
 from archprof.errors import UserError
 from archprof.meta import described
 from archprof.sources import Opened
+from archprof.sources.twin import on_cpu, on_meta, twin, unwrapped
 
 
 def opened(model: Any, inputs: Any, name: str = "") -> Opened:
@@ -45,20 +46,6 @@ def exported_inputs(program: torch.export.ExportedProgram) -> Any:
 
 def _placeholders(program: torch.export.ExportedProgram) -> tuple[str, ...]:
     return program.graph_signature.user_inputs  # type: ignore[return-value]
-
-
-def unwrapped(model: Any) -> Any:
-    """Return the model inside torch.compile's and data parallelism's wrappers.
-
-    >>> unwrapped(nn.DataParallel(nn.ReLU()))
-    ReLU()
-    """
-    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
-    while True:
-        inner = model.module if isinstance(model, wrappers) else getattr(model, "_orig_mod", None)
-        if inner is None:
-            return getattr(model, "_torchdynamo_orig_callable", model)
-        model = inner
 
 
 class Function(nn.Module):
@@ -128,48 +115,3 @@ def rebound(function: Any, memo: dict[int, Any]) -> Any:
     )
     found.__kwdefaults__ = function.__kwdefaults__
     return found
-
-
-def twin(module: nn.Module, moved: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """Return a copy of `module` with `moved(tensor)` in place of every tensor; hooks of the user stay behind.
-
-    What is tied in the module is tied in the twin. Raises UserError where Python cannot copy the module.
-    """
-    memo: dict[int, Any] = {}
-    for part in module.modules():
-        for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False), *vars(part).values()):
-            if isinstance(tensor, torch.Tensor) and id(tensor) not in memo:
-                made = moved(tensor)
-                is_parameter = isinstance(tensor, nn.Parameter)
-                memo[id(tensor)] = nn.Parameter(made, tensor.requires_grad) if is_parameter else made
-    try:
-        found = copy.deepcopy(module, memo)
-    except (TypeError, RuntimeError, AttributeError) as error:
-        raise UserError(f"{type(module).__name__} cannot be copied, so it cannot be profiled: {error}") from error
-    for part in found.modules():
-        part._compiled_call_impl = None  # noqa: SLF001 - module.compile() is undone in the twin
-        for name, child in part.named_children():
-            part._modules[name] = unwrapped(child)  # noqa: SLF001 - a setter of the model's own may refuse
-        for hooks in (part._forward_hooks, part._forward_pre_hooks):  # noqa: SLF001 - there is no public way to drop them
-            for key, hook in list(hooks.items()):
-                if not _computes_weights(hook):
-                    del hooks[key]
-    return found
-
-
-def on_meta(tensor: torch.Tensor) -> torch.Tensor:
-    """Return an empty tensor like this one, on meta."""
-    return torch.empty_like(tensor, device="meta", requires_grad=False)
-
-
-def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a copy on the CPU; a tensor on meta has no values, and gets small random ones."""
-    if not tensor.is_meta:
-        return tensor.detach().to("cpu", copy=True)
-    made = torch.zeros_like(tensor, device="cpu", requires_grad=False)
-    return made.uniform_(0, 0.1) if made.is_floating_point() else made
-
-
-def _computes_weights(hook: object) -> bool:
-    """Tell whether a hook is torch's own (weight norm, spectral norm, pruning), without which weights are missing."""
-    return type(hook).__module__.startswith("torch.nn.utils")

@@ -1,0 +1,126 @@
+"""A copy of a module with other tensors in it: what is traced, so that the module itself never is."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType, NoneType
+from typing import Any
+
+import torch
+from torch import nn
+
+from archprof.errors import UserError
+
+SHARED = frozenset({
+    int, float, complex, str, bytes, bool, NoneType, type, FunctionType, BuiltinFunctionType, torch.dtype, torch.device,
+    torch.Size,
+})  # fmt: skip
+"""Types whose values cannot change, or are nobody's state."""
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+
+
+def twin(module: nn.Module, moved: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """Return a copy of `module` with `moved(tensor)` in place of every tensor; hooks of the user stay behind.
+
+    What is tied in the module is tied in the twin. Raises UserError where Python cannot copy the module.
+    """
+    try:
+        found = _copied(module, _tensors(module, moved))
+    except (TypeError, RuntimeError, AttributeError) as error:
+        raise UserError(f"{type(module).__name__} cannot be copied, so it cannot be profiled: {error}") from error
+    for part in found.modules():
+        state = vars(part)
+        state["_compiled_call_impl"] = None  # module.compile() is undone in the twin
+        state["_modules"].update({name: unwrapped(child) for name, child in state["_modules"].items()})
+        for hooks in filter(None, map(state.get, HOOKS)):
+            for key in [key for key, hook in hooks.items() if not _computes_weights(hook)]:
+                del hooks[key]
+    return found
+
+
+def _tensors(module: nn.Module, moved: Callable[[torch.Tensor], torch.Tensor]) -> dict[int, Any]:
+    """Return the twin's tensor for each of the module's, by identity."""
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        state = vars(part)
+        for tensor in (*state["_parameters"].values(), *state["_buffers"].values(), *state.values()):
+            if isinstance(tensor, torch.Tensor) and id(tensor) not in memo:
+                made = moved(tensor)
+                is_parameter = isinstance(tensor, nn.Parameter)
+                memo[id(tensor)] = nn.Parameter(made, tensor.requires_grad) if is_parameter else made
+    return memo
+
+
+def unwrapped(model: Any) -> Any:
+    """Return the model inside torch.compile's and data parallelism's wrappers.
+
+    >>> unwrapped(nn.DataParallel(nn.ReLU()))
+    ReLU()
+    """
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    while True:
+        state = getattr(model, "__dict__", {})
+        inner = model.module if isinstance(model, wrappers) else state.get("_modules", {}).get("_orig_mod")
+        if inner is None:
+            return state.get("_torchdynamo_orig_callable", model)
+        model = inner
+
+
+def on_meta(tensor: torch.Tensor) -> torch.Tensor:
+    """Return an empty tensor like this one, on meta."""
+    if tensor.layout is not torch.strided:
+        return torch.empty_like(tensor, device="meta", requires_grad=False)
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a copy on the CPU; a tensor on meta has no values, and gets small random ones."""
+    if not tensor.is_meta:
+        return tensor.detach().to("cpu", copy=True)
+    made = torch.zeros_like(tensor, device="cpu", requires_grad=False)
+    return made.uniform_(0, 0.1) if made.is_floating_point() else made
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    """Return a deep copy; what copy.deepcopy would do too, without its detours for plain modules and containers."""
+    kind = type(value)
+    if kind in SHARED:
+        return value
+    known = memo.get(id(value))
+    if known is not None:
+        return known
+    if kind is dict or kind is OrderedDict:
+        made = memo[id(value)] = kind()
+        for key, item in value.items():
+            made[key if type(key) in SHARED else _copied(key, memo)] = _copied(item, memo)
+        return made
+    if kind is list:
+        items: list[Any] = []
+        memo[id(value)] = items
+        items += [_copied(item, memo) for item in value]
+        return items
+    if isinstance(value, nn.Module) and _is_plain(kind):
+        module = nn.Module.__new__(kind)
+        memo[id(value)] = module
+        state = module.__dict__
+        for key, item in vars(value).items():
+            state[key] = item if type(item) in SHARED else _copied(item, memo)
+        return module
+    return copy.deepcopy(value, memo)
+
+
+def _is_plain(kind: type) -> bool:
+    """Tell whether a class of modules is copied by its attributes alone."""
+    ways = (kind.__setstate__, kind.__getstate__, kind.__reduce_ex__, kind.__new__)  # type: ignore[attr-defined]
+    return ways == ORDINARY and not hasattr(kind, "__deepcopy__")
+
+
+ORDINARY = (nn.Module.__setstate__, nn.Module.__getstate__, nn.Module.__reduce_ex__, nn.Module.__new__)  # type: ignore[attr-defined]
+
+
+def _computes_weights(hook: object) -> bool:
+    """Tell whether a hook is torch's own (weight norm, spectral norm, pruning), without which weights are missing."""
+    return type(hook).__module__.startswith("torch.nn.utils")
