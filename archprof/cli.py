@@ -14,7 +14,16 @@ import click
 
 from archprof import __version__
 from archprof.errors import DrawingError, ModelError, UserError
-from archprof.options import Names, Pairs, color_option, convention_option, model_options, terminal, view_options
+from archprof.options import (
+    Names,
+    Pairs,
+    color_option,
+    convention_option,
+    model_options,
+    terminal,
+    training_options,
+    view_options,
+)
 
 if TYPE_CHECKING:
     from archprof.result import Profile
@@ -70,6 +79,7 @@ def main() -> None:
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @model_options
 @convention_option
+@training_options
 @view_options
 @click.option("--path", default="", help="Only what is at or below this path.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, json, markdown, latex ... ; a pipe gets tsv.")
@@ -114,6 +124,7 @@ def explain(model: str, path: str, **options: Any) -> None:
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @model_options
 @convention_option
+@training_options
 @click.option("--columns", type=Names(), default=(), help="Totals to compare (archprof list analyses).")
 @click.option("--raw", is_flag=True, help="Whole numbers, without prefixes.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, markdown or json; a pipe gets tsv.")
@@ -261,7 +272,8 @@ def profiled(model: str, options: Mapping[str, Any]) -> Profile:
     """Return the profile that the model options ask for."""
     from archprof.pipeline import profile
 
-    return profile(model, **chosen(options), convention=options.get("convention", ""))
+    optimizer = options["optimizer"] if options.get("backward") else ""
+    return profile(model, **chosen(options), convention=options.get("convention", ""), optimizer=optimizer)
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:

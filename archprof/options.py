@@ -106,6 +106,18 @@ convention_option = click.option(
 )
 
 
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that ask for what training costs."""
+    names = ("sgd", "momentum", "adam", "adamw")
+    options = [
+        click.option("--backward", is_flag=True, help="Count the backward pass and the optimizer's step too."),
+        click.option("--optimizer", type=click.Choice(names), default="adamw", show_default=True, help="Whose step."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def terminal(color: str) -> dict[str, Any]:
     """Return what the terminal can do: its width, whether it has colours, whether it knows more than ASCII."""
     is_terminal = sys.stdout.isatty()

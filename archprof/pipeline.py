@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from archprof import __version__, conventions, sources
 from archprof.analyses import ANALYSES
+from archprof.backward import columns as training
 from archprof.build import build
 from archprof.decompose import decomposed
 from archprof.errors import ModelError, UserError
 from archprof.graph import Graph
 from archprof.ops import RULES, facts
-from archprof.records import Facts, Spec, Unknown
+from archprof.records import Column, Facts, Spec, Unknown
 from archprof.result import Profile
 from archprof.sources import SOURCES, Opened, Wish, module
 from archprof.sources.spec import load
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import fx
 
     from archprof.meta import Seen
+    from archprof.trace import Traced
 
 
 def profile(
@@ -35,6 +37,7 @@ def profile(
     dtype: str | None = None,
     settings: Mapping[str, str] | None = None,
     convention: str = "",
+    optimizer: str = "",
 ) -> Profile:
     """Return the Profile of a model, without its weights and, where shapes are enough, without running it.
 
@@ -44,6 +47,7 @@ def profile(
     torch.export ExportedProgram or a function, which has batch, float type and settings of its own: then `inputs` are
     tensors or shapes, batch included, nested as the model takes them, in order or by name. It is left as it is: a twin is
     traced, in evaluation mode.
+    `optimizer` (sgd, momentum, adam, adamw) adds columns with the backward pass and the optimizer's step.
     A model that looks at its data runs once on the CPU, on random data where `inputs` has none; `notes` says so.
     `convention` adds a column with the counts of another tool (`archprof list conventions`).
     Raises UserError, SpecError with every mistake of a spec, ModelError with the partial profile where the model fails.
@@ -66,19 +70,33 @@ def profile(
     parts = {op.kind for op in graph.ops if op.kind not in RULES and isinstance(graph.facts[op.name], Facts)}
     if parts:
         notes += (f"without a rule, and counted by the operations they are made of: {', '.join(sorted(parts))}",)
-    columns, values, outside = {}, {}, {}
-    for entry in ANALYSES.values():
-        for column, found in zip(entry.columns, entry.function(graph), strict=True):
-            columns[column.name], values[column.name] = column, found.values
-            outside[column.name] = found.outside
-    if convention:
-        columns[convention], values[convention] = conventions.column(graph, convention)
+    columns, values, outside = measured(traced, convention, optimizer)
     about = {"source": opened.publication, "claims": opened.claims, "notes": notes, "convention": convention}
     result = Profile(opened.name, graph, columns, values, outside, **about, versions=versions())
     if traced.failure is None:
         return result
     message = f"{opened.name} fails {told(traced.failure)}"
     raise (ModelError(message, result) if len(graph) else UserError(message)) from traced.failure.error
+
+
+def measured(
+    traced: Traced, convention: str, optimizer: str
+) -> tuple[dict[str, Column], dict[str, Any], dict[str, int]]:
+    """Return the columns of every analysis, and of what was asked for on top, with their values and what is outside."""
+    graph = traced.graph
+    columns: dict[str, Column] = {}
+    values: dict[str, Any] = {}
+    outside: dict[str, int] = {}
+    for entry in ANALYSES.values():
+        for column, found in zip(entry.columns, entry.function(graph), strict=True):
+            columns[column.name], values[column.name] = column, found.values
+            outside[column.name] = found.outside
+    if convention:
+        columns[convention], values[convention] = conventions.column(graph, convention)
+    if optimizer:
+        for column, found in training(traced, optimizer):
+            columns[column.name], values[column.name] = column, found
+    return columns, values, outside
 
 
 def open_model(model: str | os.PathLike[str] | Spec, wish: Wish, memo: dict[Any, Seen] | None = None) -> Opened:

@@ -39,6 +39,7 @@ class Record:
     inputs: tuple[tuple[Tensor, int], ...]
     outputs: tuple[int, ...]
     weights: tuple[Weight, ...]
+    reads: tuple[Weight | int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """What came of running a module: its Graph, each op's call as it was seen, and the failure that cut it short."""
+    """What came of running a module: its Graph, each op's call as it was seen, and the failure that cut it short.
+
+    `reads` says of every tensor in an op's call, in order, what it is: a Weight, the number of an input, None: a constant.
+    """
 
     graph: Graph
     seen: Mapping[str, Seen] = field(default_factory=dict)
+    reads: Mapping[str, tuple[Weight | int | None, ...]] = field(default_factory=dict)
     failure: Failure | None = None
 
 
@@ -86,12 +91,15 @@ class Recorder(MetaMode):
         if not seen.outputs:
             return result
         weights = self.weights
-        inputs, read, outputs = [], [], []
+        inputs: list[tuple[Tensor, int]] = []
+        reads: list[Weight | int | None] = []
+        outputs: list[int] = []
         for tensor in (*tensors_in(args), *tensors_in(kwargs)) if kwargs else tensors_in(args):
             if id(tensor) not in weights:
+                reads.append(len(inputs))
                 inputs.append((described(tensor), getattr(tensor, "_archprof", -1)))
-            elif (weight := weights[id(tensor)]) is not None:
-                read.append(weight)
+            else:
+                reads.append(weights[id(tensor)])
         for tensor in tensors_in(args[0] if result is None else result):
             number = next(NUMBERS)
             tensor._archprof = number  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
@@ -99,8 +107,8 @@ class Recorder(MetaMode):
         origin = self.origin
         if self.is_container:  # a function right in a module that has others in it: it stands below the module
             origin = Origin(f"{origin.path}.{seen.kind}".lstrip("."), "", None)
-        record = Record(seen, origin, tuple(inputs), tuple(outputs), tuple(dict.fromkeys(read)))
-        self.records.append(record)
+        read = tuple(dict.fromkeys(r for r in reads if isinstance(r, Weight)))
+        self.records.append(Record(seen, origin, tuple(inputs), tuple(outputs), read, tuple(reads)))
         return result
 
 
@@ -213,7 +221,8 @@ def trace(
     described_inputs = {name: described(tensor) for name, tensor in tensors.items()}
     graph = Graph.of(described_inputs.items(), rows, outputs, weights, _groups(module))
     seen = {op.name: record.seen for op, record in zip(ops, recorder.records, strict=True)}
-    return Traced(graph, seen, failure)
+    reads = {op.name: record.reads for op, record in zip(ops, recorder.records, strict=True)}
+    return Traced(graph, seen, reads, failure)
 
 
 def _failure(recorder: Recorder, error: Exception) -> Failure:

@@ -162,8 +162,9 @@ def _look(profile: Profile, group: Group | int) -> object:
 
 
 def usual(profile: Profile, names: Iterable[str]) -> list[str]:
-    """Return the columns a table has by default, counts as another tool makes them in place of MACs if they are there."""
-    return [profile.convention or name if name == "macs" else name for name in names]
+    """Return the columns a table has by default: another tool's counts in place of MACs, and training's, if they are there."""
+    found = [profile.convention or name if name == "macs" else name for name in names]
+    return [*found, "backward_macs"] if "backward_macs" in profile.columns else found
 
 
 def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
