@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,22 @@ if TYPE_CHECKING:
     from archprof.trace import Traced
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Put off Python's search for cycles.
+
+    A trace makes many objects that stay; looking through them again and again makes its time grow faster than the model.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_uncollected()
 def profile(
     model: Any,
     inputs: Any = None,

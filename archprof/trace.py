@@ -273,13 +273,15 @@ def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:
     ops_of = Counter(id(record.origin) for record in records)
     lone = {record.origin.path for record in records if ops_of[id(record.origin)] == 1}
     ops: list[Op] = []
+    numbers: Counter[str] = Counter()  # of the names that come up again and again, the numbers given so far
     for record in records:
         origin, seen = record.origin, record.seen
         alone = ops_of[id(origin)] == 1
         path = (origin.path or seen.kind) if alone else f"{origin.path}.{seen.kind}".lstrip(".")
-        name, number = path, 1
+        name = path if not numbers[path] else f"{path}_{numbers[path]}"
         while name in taken or (name in lone and not alone):
-            name, number = f"{path}_{number}", number + 1
+            numbers[path] += 1
+            name = f"{path}_{numbers[path]}"
         taken.add(name)
         inputs = tuple(tensor for tensor, _ in record.inputs)
         layer = origin.layer if alone or record.weights else ""  # what stands beside a layer's own op is no such layer

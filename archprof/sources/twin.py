@@ -113,12 +113,18 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
 
 
 def _is_plain(kind: type) -> bool:
-    """Tell whether a class of modules is copied by its attributes alone."""
-    ways = (kind.__setstate__, kind.__getstate__, kind.__reduce_ex__, kind.__new__)  # type: ignore[attr-defined]
-    return ways == ORDINARY and not hasattr(kind, "__deepcopy__")
+    """Tell whether a class of modules is copied by its attributes alone.
+
+    torch's own layers restore old checkpoints in `__setstate__`, which a copy needs not; recurrent nets keep lists of
+    their weights in it.
+    """
+    ways = (kind.__getstate__, kind.__reduce_ex__, kind.__new__)  # type: ignore[attr-defined]
+    restores = getattr(kind, "__setstate__", None)
+    is_torchs = getattr(restores, "__module__", "").startswith("torch.nn.modules.") and not issubclass(kind, nn.RNNBase)
+    return ways == ORDINARY and is_torchs and not hasattr(kind, "__deepcopy__")
 
 
-ORDINARY = (nn.Module.__setstate__, nn.Module.__getstate__, nn.Module.__reduce_ex__, nn.Module.__new__)  # type: ignore[attr-defined]
+ORDINARY = (nn.Module.__getstate__, nn.Module.__reduce_ex__, nn.Module.__new__)  # type: ignore[attr-defined]
 
 
 def _computes_weights(hook: object) -> bool:
