@@ -260,8 +260,8 @@ def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight | None]]
                 into.append(weight)
                 by_identity.setdefault(id(tensor), weight)
     for part in module.modules():  # after the weights: a recurrent net keeps a list of its own
-        for name, value in vars(part).items():
-            if isinstance(value, torch.Tensor) or (type(value) in {list, tuple} and value and name[:1] != "_"):
+        for value in vars(part).values():
+            if isinstance(value, torch.Tensor) or type(value) in {list, tuple}:
                 for tensor in tensors_in(value):
                     by_identity.setdefault(id(tensor), None)
     found += buffers

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
+from torch.utils.flop_counter import FlopCounterMode
 
+import archprof
 from archprof.cli import main
 from archprof.errors import UserError
 from archprof.pipeline import profile
@@ -16,6 +19,7 @@ models = pytest.importorskip("torchvision.models", reason="torchvision is not in
 CLASSIFICATION = [name for name in models.list_models(module=models) if not name.startswith("regnet")]
 REGNET = ["regnet_y_400mf", "regnet_x_800mf"]  # built on the CPU, so two will do
 VIDEO = models.list_models(module=models.video)
+QUANTISED = models.list_models(module=models.quantization)
 SEGMENTATION = models.list_models(module=models.segmentation)
 
 
@@ -28,12 +32,12 @@ def published(name: str, size: int) -> dict[str, float]:
     raise AssertionError(name)
 
 
-@pytest.mark.parametrize("name", [*CLASSIFICATION, *REGNET, *VIDEO])
+@pytest.mark.parametrize("name", [*CLASSIFICATION, *REGNET, *VIDEO, *QUANTISED])
 def test_counts_are_those_of_the_metadata(name: str) -> None:
     found = profile(f"torchvision:{name}")
     meta = published(name, found.network.inputs[0].outputs[0].shape[-1])
     # googlenet's figure leaves out its auxiliary heads: convolution 512 (528) x 128, its norm, two dense layers with biases
-    heads = (512 + 528) * 128 + 2 * (256 + 2048 * 1024 + 1024 + 1024 * 1000 + 1000) if name == "googlenet" else 0
+    heads = (512 + 528) * 128 + 2 * (256 + 2048 * 1024 + 1024 + 1024 * 1000 + 1000) if name.endswith("googlenet") else 0
     assert found.params - heads == meta["num_params"]
     assert found.macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)
     assert found.gaps == []
@@ -122,8 +126,18 @@ def test_a_detector_runs_on_the_cpu_and_says_so() -> None:
     assert found.notes[0].startswith("run on the CPU, since it looks at its data")
 
 
-def test_optical_flow_takes_two_pictures() -> None:
-    found = profile("torchvision:raft_small", {"image1": [3, 128, 128], "image2": [3, 128, 128]})
+def test_a_detector_costs_what_torchs_counter_says_on_the_same_pictures() -> None:
+    module = models.get_model("fasterrcnn_mobilenet_v3_large_320_fpn", weights=None, weights_backbone=None).eval()
+    picture = torch.rand(3, 200, 300)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module([picture])
+    assert archprof.profile(module, [[picture]]).macs == counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("name", ["raft_small", "raft_large"])
+def test_optical_flow_takes_two_pictures(name: str) -> None:
+    found, meta = profile(f"torchvision:{name}"), models.get_model_weights(name)["DEFAULT"].meta
     assert [op.name for op in found.network.inputs] == ["image1", "image2"]
-    assert found.params == models.get_model_weights("raft_small")["DEFAULT"].meta["num_params"]
+    assert found.params == meta["num_params"]
+    assert found.macs / 1e9 == pytest.approx(meta["_ops"], abs=0.00051)  # for pictures of 512x512
     assert found.gaps == []

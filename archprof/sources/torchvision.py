@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FRAMES = 16
 """Pictures of a clip, for the video networks: what torchvision's own figures are for."""
 
-FIXED = {"segmentation": (3, 520, 520), "detection": (3, 800, 800), "flow": (3, 520, 960)}
+FIXED = {"segmentation": (3, 520, 520), "detection": (3, 800, 800), "flow": (3, 512, 512)}
 """Sizes of a picture where the weights do not say: what torchvision's own figures are for (detectors resize to 800)."""
 
 
