@@ -95,7 +95,7 @@ def build(models: ModuleType, name: str, settings: Mapping[str, Any]) -> nn.Modu
     options: dict[str, Any] = {"weights": None}
     if "weights_backbone" in inspect.signature(builder).parameters:
         options["weights_backbone"] = None
-    if name in {"googlenet", "inception_v3"}:
+    if name.removeprefix("quantized_") in {"googlenet", "inception_v3"}:
         options["init_weights"] = False
     try:
         return builder(**options | dict(settings))
