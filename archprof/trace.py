@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,7 +56,8 @@ class Failure:
     @property
     def needs_data(self) -> bool:
         """Whether the model looked at values, which a tensor on meta does not have."""
-        return isinstance(self.error, (NotImplementedError, RuntimeError, TypeError)) and "meta" in str(self.error)
+        is_torchs = isinstance(self.error, (RuntimeError, TypeError, ValueError))
+        return is_torchs and any(word in str(self.error) for word in ("meta", "fake impl"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,11 @@ def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
                 state["forward"] = forward
 
 
+def _eagerly() -> contextlib.AbstractContextManager[Any]:
+    """Let functions under torch.compile run as they are written; nothing to do where torch's compiler is not loaded."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()
+
+
 def _watched(
     forward: Callable[..., Any], recorder: Recorder, path: str, layer: str, is_container: bool
 ) -> Callable[..., Any]:
@@ -207,7 +214,7 @@ def trace(
                     result = _Nodes(module, recorder).run(*values.values())
             else:
                 args, kwargs = given_inputs.call(module.forward, values)
-                with torch.device(on), _modules(module, recorder), recorder:
+                with torch.device(on), _eagerly(), _modules(module, recorder), recorder:
                     result = module(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever a model raises, it is told with its place
             failure = _failure(recorder, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -186,6 +187,33 @@ def test_wrappers_are_taken_off() -> None:
     assert within.macs == 3 * 8 * 4
 
 
+@torch.compile
+def compiled(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return torch.relu(x @ weight)
+
+
+class CompiledWithin(nn.Module):
+    """Calls a compiled function, and a layer compiled in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.layer = nn.Parameter(torch.ones(4, 4)), nn.Linear(4, 4)
+        self.layer.compile()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return compiled(self.layer(x), self.weight)
+
+    @torch.compile
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)
+
+
+def test_what_is_compiled_within_is_seen_as_it_was_written() -> None:
+    module = CompiledWithin()
+    assert [op.kind for op in archprof.profile(module, (3, 4)).network.ops] == ["linear", "matmul", "relu"]
+    assert [op.kind for op in archprof.profile(module.encode, (3, 4)).network.ops] == ["linear"]
+
+
 def test_an_exported_program_is_counted_as_the_module_it_came_from() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3, groups=1), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 5)).eval()
     program = torch.export.export(net, (torch.zeros(2, 3, 8, 8),))
@@ -263,3 +291,43 @@ def test_wrong_inputs_are_told(inputs: object, said: str) -> None:
 def test_a_module_has_a_batch_of_its_own() -> None:
     with pytest.raises(UserError, match="a module has its own batch"):
         archprof.profile(Branches(), (3, 8), batch=2)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (lambda: nn.Sequential(nn.ReLU(), torch.jit.script(nn.Linear(4, 4))), "Sequential's '1' is TorchScript"),
+        (lambda: nn.Sequential(nn.LazyLinear(4)), "Sequential's '0' is lazy and has no weights yet"),
+        (lambda: nn.ReLU, "ReLU is a class: make a module of it first"),
+        (lambda: 3, "a model is a name, a Spec, a module or a function, not 3"),
+    ],
+)
+def test_what_cannot_be_profiled_says_why(model: Callable[[], object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        archprof.profile(model(), (1, 4))
+
+
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization", "ignore:torch.quantize")
+def test_what_a_quantised_layer_costs_is_a_gap() -> None:
+    net = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 4)), {nn.Linear})
+    assert [gap.op for gap in archprof.profile(net, (1, 4)).gaps] == ["0.quantized.linear_dynamic"]
+
+
+def test_assignment_to_a_part_is_an_op_on_the_whole() -> None:
+    def model(x: torch.Tensor) -> torch.Tensor:
+        y = torch.zeros(3, 4)
+        y[1] = x[0]
+        return y @ x.T
+
+    network = archprof.profile(model, (3, 4)).network
+    assert network.producers("matmul")[0] == "setitem"
+    assert network.producers("setitem") == ["zeros", "getitem"]
+
+
+def test_modes_of_the_caller_change_nothing() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
+    plain = archprof.profile(net, (2, 3, 8, 8)).to_json()
+    for mode in (torch.autocast("cpu", dtype=torch.bfloat16), torch.inference_mode(), torch.device("meta")):
+        with mode:
+            assert archprof.profile(net, (2, 3, 8, 8)).to_json() == plain

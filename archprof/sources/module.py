@@ -31,11 +31,10 @@ def opened(model: Any, inputs: Any, name: str = "") -> Opened:
         model = model.module(check_guards=False)
     name = name or getattr(unwrapped(model), "__name__", type(unwrapped(model)).__name__)
     module = unwrapped(model) if isinstance(model, nn.Module) else Function(unwrapped(model))
-    if isinstance(module, torch.jit.ScriptModule):
-        raise UserError(f"{name} is TorchScript, which hides its operations: profile the module it was made from")
-    dtype = next((described(w).dtype for w in module.parameters() if w.is_floating_point()), "float32")
+    empty = twin(module, on_meta)
+    dtype = next((described(w).dtype for w in empty.parameters() if w.is_floating_point()), "float32")
     arguments = given_inputs.named(module.forward, inputs, dtype, name)
-    return Opened(name, twin(module, on_meta), arguments, real=lambda: twin(module, on_cpu))
+    return Opened(name, empty, arguments, real=lambda: twin(module, on_cpu))
 
 
 def exported_inputs(program: torch.export.ExportedProgram) -> Any:
@@ -58,6 +57,8 @@ class Function(nn.Module):
         super().__init__()
         if not callable(function):
             raise UserError(f"a model is a name, a Spec, a module or a function, not {function!r}")
+        if isinstance(function, type):
+            raise UserError(f"{function.__name__} is a class: make a module of it first, {function.__name__}(...)")
         self.forward = function  # so that its arguments are the module's
         for name, value in reached(function):
             if isinstance(value, nn.Module):

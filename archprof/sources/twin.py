@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Callable
-from types import BuiltinFunctionType, FunctionType, NoneType
+from types import BuiltinFunctionType, FunctionType, MethodType, NoneType
 from typing import Any
 
 import torch
@@ -25,8 +25,15 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 def twin(module: nn.Module, moved: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     """Return a copy of `module` with `moved(tensor)` in place of every tensor; hooks of the user stay behind.
 
-    What is tied in the module is tied in the twin. Raises UserError where Python cannot copy the module.
+    What is tied in the module is tied in the twin. Raises UserError where a part of it is TorchScript or has no weights yet,
+    or Python cannot copy it.
     """
+    for path, part in module.named_modules():
+        name = f"{type(module).__name__}'s {path!r}" if path else "the module"
+        if isinstance(part, torch.jit.ScriptModule):
+            raise UserError(f"{name} is TorchScript, which hides its operations: profile the module it was made from")
+        if any(map(nn.parameter.is_lazy, vars(part)["_parameters"].values())):
+            raise UserError(f"{name} is lazy and has no weights yet: call the model once before it is profiled")
     try:
         found = _copied(module, _tensors(module, moved))
     except (TypeError, RuntimeError, AttributeError) as error:
@@ -60,13 +67,17 @@ def unwrapped(model: Any) -> Any:
     >>> unwrapped(nn.DataParallel(nn.ReLU()))
     ReLU()
     """
+    if isinstance(model, MethodType):
+        return MethodType(unwrapped(model.__func__), model.__self__)
     wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     while True:
         state = getattr(model, "__dict__", {})
-        inner = model.module if isinstance(model, wrappers) else state.get("_modules", {}).get("_orig_mod")
-        if inner is None:
+        if isinstance(model, wrappers):
+            model = model.module
+        elif "_orig_mod" in state.get("_modules", {}):
+            model = state["_modules"]["_orig_mod"]
+        else:
             return state.get("_torchdynamo_orig_callable", model)
-        model = inner
 
 
 def on_meta(tensor: torch.Tensor) -> torch.Tensor:
