@@ -74,7 +74,7 @@ def profile(
     if convention:
         columns[convention], values[convention] = conventions.column(graph, convention)
     about = {"source": opened.publication, "claims": opened.claims, "notes": notes, "convention": convention}
-    result = Profile(opened.name, graph, columns, values, outside, **about, versions=versions())
+    result = Profile(opened.name, graph, columns, values, outside, **about, versions=versions(), _run=(traced, opened))
     if traced.failure is None:
         return result
     message = f"{opened.name} fails {told(traced.failure)}"

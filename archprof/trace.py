@@ -59,11 +59,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """What came of running a module: its Graph, each op's call as it was seen, and the failure that cut it short."""
+    """What came of running a module `on` a device: its Graph, each op's call as seen, and the failure that cut it short."""
 
     graph: Graph
     seen: Mapping[str, Seen] = field(default_factory=dict)
     failure: Failure | None = None
+    on: str = "meta"
 
 
 class Recorder(MetaMode):
@@ -188,7 +189,7 @@ def trace(
     described_inputs = {name: described(tensor) for name, tensor in tensors.items()}
     graph = Graph.of(described_inputs.items(), rows, outputs, weights, _groups(module))
     seen = {op.name: record.seen for op, record in zip(ops, recorder.records, strict=True)}
-    return Traced(graph, seen, failure)
+    return Traced(graph, seen, failure, on)
 
 
 def _failure(recorder: Recorder, error: Exception) -> Failure:
