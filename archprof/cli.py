@@ -14,7 +14,7 @@ import click
 
 from archprof import __version__
 from archprof.errors import DrawingError, ModelError, UserError
-from archprof.options import Names, Pairs, color_option, convention_option, model_options, terminal, view_options
+from archprof.options import Names, color_option, convention_option, model_options, terminal, view_options
 
 if TYPE_CHECKING:
     from archprof.result import Profile

@@ -24,10 +24,12 @@ from archprof.records import Facts, Op
 from archprof.sources import Opened
 from archprof.trace import Traced
 from archprof.verify import Count, Difference
-from archprof.verify.decomposition import Leaves, first_line, plain_attention
+from archprof.verify.decomposition import Leaves, plain_attention, told
 
 Shares = Mapping[str, int]
 """What a tool counts for one op, by the tool's own operators."""
+PRODUCTS = "matrix products"
+"""Which operator a linear layer or a product becomes depends on layouts and on how it is written, so they are one."""
 
 
 def explained(tool: str, on: str, graph: Graph, macs: int, theirs: Shares, shares: Sequence[Shares],
@@ -68,7 +70,7 @@ def flop_counter(traced: Traced, opened: Opened, macs: int) -> Count:
         whole = by_operator(counter)
         shares, hidden = alone(graph, traced.seen, on)
     except Exception as error:  # noqa: BLE001 - a model or a tool may raise anything
-        return Count("FlopCounterMode", on, None, macs, failure=first_line(error))
+        return Count("FlopCounterMode", on, None, macs, failure=told(error))
 
     def why(ops: list[Op], ours: int, theirs: int) -> str:
         names = list(dict.fromkeys(name for op in ops for name in hidden[op.signature]))
@@ -78,9 +80,16 @@ def flop_counter(traced: Traced, opened: Opened, macs: int) -> Count:
     return explained("FlopCounterMode", on, graph, macs, whole, shares, why)
 
 
-def by_operator(counter: FlopCounterMode) -> dict[str, int]:
-    """Return a counter's MACs by ATen operation."""
-    return {packet.__name__: flops // 2 for packet, flops in counter.get_flop_counts().get("Global", {}).items()}
+MATRICES = frozenset({"mm", "addmm", "bmm", "baddbmm"})
+"""ATen's matrix products."""
+
+
+def by_operator(counter: FlopCounterMode) -> Counter[str]:
+    """Return a counter's MACs by ATen operation, matrix products in one."""
+    found = Counter[str]()
+    for packet, flops in counter.get_flop_counts().get("Global", {}).items():
+        found[PRODUCTS if packet.__name__ in MATRICES else packet.__name__] += flops // 2
+    return found
 
 
 def alone(graph: Graph, seen: Mapping[str, Seen], on: str) -> tuple[list[Shares], dict[Any, list[str]]]:
@@ -101,8 +110,6 @@ def alone(graph: Graph, seen: Mapping[str, Seen], on: str) -> tuple[list[Shares]
 OWN = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "einsum", "adaptive_avg_pool2d"}
 """Kinds that fvcore counts under the same name."""
 OPERATORS = {"interpolate": "upsample", "grid_sample": "grid_sampler"}
-PRODUCTS = "products"
-"""What fvcore calls linear, matmul, addmm and bmm depends on how the model is written, so these are compared together."""
 
 
 def fvcore(traced: Traced, opened: Opened, macs: int) -> Count:
@@ -119,7 +126,7 @@ def fvcore(traced: Traced, opened: Opened, macs: int) -> Count:
             for name, number in analysis.by_operator().items():
                 theirs[group(name)] += int(number)
     except Exception as error:  # noqa: BLE001 - a model or a tool may raise anything
-        return Count("fvcore", on, None, macs, failure=first_line(error))
+        return Count("fvcore", on, None, macs, failure=told(error))
     counts = column(graph, "fvcore")[1]
     shares: list[Shares] = [
         {group("adaptive_avg_pool2d" if op.arguments.get("mode") == "area" else op.kind): number} if number else {}

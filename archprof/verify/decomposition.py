@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, bmm_flop, mm_flop
 
 from archprof.decompose import replayed
+from archprof.errors import UserError
 from archprof.graph import Graph
 from archprof.meta import Seen
 from archprof.ops import tensors
@@ -111,12 +112,12 @@ def counted(op: Op, seen: Seen, rule: int | None) -> tuple[int | None, str]:
     except Exception as error:  # noqa: BLE001 - whatever torch says, meta does not do
         size = sum(tensor.elements for tensor in (*tensors(op.arguments), *op.outputs))
         if max(size, rule or 0) > SMALL:
-            return None, f"cannot be run on meta ({first_line(error)}), and is too large for the CPU"
+            return None, f"cannot be run on meta ({told(error)}), and is too large for the CPU"
         on = "cpu"
         try:
             macs, leaves = count(seen, on)
         except Exception as again:  # noqa: BLE001 - random data may not suit it
-            return None, f"cannot be run again: {first_line(again)}"
+            return None, f"cannot be run again: {told(again)}"
     if leaves.hidden:
         return None, f"torch has no formula for {', '.join(leaves.hidden)}"
     return macs, ""
@@ -132,6 +133,7 @@ def count(seen: Seen, on: str) -> tuple[int, Leaves]:
     return counter.get_total_flops() // 2, leaves
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def told(error: Exception) -> str:
+    """Return the first line of an error's message, with its kind where that says more."""
+    line = str(error).strip().partition("\n")[0]
+    return line if isinstance(error, (RuntimeError, UserError)) and line else f"{type(error).__name__}: {line}"
