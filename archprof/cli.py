@@ -16,7 +16,6 @@ from archprof import __version__
 from archprof.errors import DrawingError, ModelError, UserError
 from archprof.options import (
     Names,
-    Pairs,
     color_option,
     convention_option,
     model_options,
@@ -196,23 +195,40 @@ def check(models: Sequence[str], plugins: Sequence[Path], quiet: bool) -> None:
 
 @main.command()
 @click.argument("model")
-@click.option("--against", required=True, metavar="torchvision:NAME", help="The other implementation.")
-@click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec.")
+@click.option(
+    "--against", default="", metavar="torchvision:NAME", help="Compare with this other implementation instead."
+)
+@model_options
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
     default=1e-5,
     show_default=True,
-    help="Largest difference of outputs that passes.",
+    help="Largest difference of outputs that passes, with --against.",
 )
-def verify(model: str, against: str, settings: Sequence[tuple[str, str]], tolerance: float) -> None:
-    """Compare a spec with another implementation: same state-dict keys, same outputs with random weights copied."""
-    from archprof.sources.spec import load
-    from archprof.verify import described, twin
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@color_option
+def verify(model: str, against: str, tolerance: float, format_: str, color: str, **options: Any) -> None:
+    """Hold the counts against torch's own formulas op by op, and against other tools, with every difference named.
 
-    found = twin(load(model, settings=dict(settings)), against, tolerance=tolerance)
-    click.echo(described(found), nl=False)
-    sys.exit(0 if found.is_same else 1)
+    Exits with 1 where a rule differs from torch. With --against it compares networks instead of counts: same state-dict
+    keys, same outputs with random weights copied.
+    """
+    if against:
+        from archprof.sources.spec import load
+        from archprof.twins import described, twin
+
+        twins = twin(load(model, **chosen(options)), against, tolerance=tolerance)
+        click.echo(described(twins), nl=False)
+        sys.exit(0 if twins.is_same else 1)
+    from archprof.verify import verify as oracles
+    from archprof.verify.progress import shown
+
+    profile = profiled(model, options)
+    with shown() as tell:
+        found = oracles(profile, tell)
+    click.echo(found.render(format_, **terminal(color)), nl=False)
+    sys.exit(0 if found.is_right else 1)
 
 
 @main.command()

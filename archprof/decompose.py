@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archprof import aten, records
-from archprof.meta import Seen, described, empty, tensors_in
+from archprof import aten, inputs
+from archprof.meta import Seen, described, tensors_in
 from archprof.ops import RULES, completed, facts
 from archprof.records import Facts, Op, Unknown
 
@@ -48,24 +48,13 @@ class Parts(TorchDispatchMode):
         return result
 
 
-def replayed(seen: Seen) -> None:
-    """Make a call again, on empty tensors on meta."""
+def replayed(seen: Seen, on: str = "meta") -> None:
+    """Make a call again, with empty tensors on meta or, on the CPU, random ones."""
     function, args, kwargs = seen.call or (None, (), {})
     if function is None:
         raise RuntimeError("the call was not kept")
-    with torch.no_grad(), torch.device("meta"):
-        function(*real(args), **real(kwargs))
-
-
-def real(value: Any) -> Any:
-    """Return empty tensors on meta in place of records."""
-    if isinstance(value, records.Tensor):
-        return empty(value)
-    if type(value) in {list, tuple}:
-        return type(value)(map(real, value))
-    if isinstance(value, dict):
-        return {key: real(item) for key, item in value.items()}
-    return value
+    with torch.no_grad(), torch.device(on):
+        function(*inputs.on(on, args), **inputs.on(on, kwargs))
 
 
 def decomposed(op: Op, seen: Seen) -> Facts | Unknown:

@@ -67,7 +67,11 @@ _FOR_PYTHON = frozenset({
 _OPERATORS = frozenset({
     "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "div", "and", "or", "xor", "lshift", "rshift",
 })  # fmt: skip
-_DUNDER = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "radd": "add", "rmul": "mul"}
+_DUNDER = {
+    "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "radd": "add", "rmul": "mul",
+    **dict.fromkeys(("bool", "int", "float", "complex", "index"), "item"),
+}  # fmt: skip
+"""What operators are called; those that ask for the value itself are no `Tensor.bool` or `Tensor.float`."""
 
 
 def described(value: Any) -> Any:

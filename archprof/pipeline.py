@@ -90,7 +90,7 @@ def profile(
         notes += (f"without a rule, and counted by the operations they are made of: {', '.join(sorted(parts))}",)
     columns, values, outside = measured(traced, convention, optimizer)
     about = {"source": opened.publication, "claims": opened.claims, "notes": notes, "convention": convention}
-    result = Profile(opened.name, graph, columns, values, outside, **about, versions=versions())
+    result = Profile(opened.name, graph, columns, values, outside, **about, versions=versions(), _run=(traced, opened))
     if traced.failure is None:
         return result
     message = f"{opened.name} fails {told(traced.failure)}"

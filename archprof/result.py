@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import networkx
     import pandas
 
+    from archprof.verify import Verification
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -68,6 +70,7 @@ class Profile:
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     convention: str = ""
+    _run: Any = field(default=None, repr=False)  # (Traced, Opened), for `verify`: types that come with torch
 
     # Totals.
 
@@ -224,6 +227,15 @@ class Profile:
         from archprof.renderers.picture import draw
 
         draw(self, path, **options)
+
+    def verify(self) -> Verification:
+        """Return how the counts fare against two oracles: torch's formulas op by op, and other tools on the whole model.
+
+        It runs the model again, some tools with weights on the CPU. Raises UserError for a profile made by other means.
+        """
+        from archprof.verify import verify
+
+        return verify(self)
 
     def to_json(self) -> str:
         """Return the whole profile as one JSON document (`archprof/renderers/profile.schema.json`)."""

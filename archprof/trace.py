@@ -62,7 +62,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """What came of running a module: its Graph, each op's call as it was seen, and the failure that cut it short.
+    """What came of running a module `on` a device: its Graph, each op's call as seen, and the failure that cut it short.
 
     `reads` says of every tensor in an op's call, in order, what it is: a Weight, the number of an input, None: a constant.
     """
@@ -71,6 +71,7 @@ class Traced:
     seen: Mapping[str, Seen] = field(default_factory=dict)
     reads: Mapping[str, tuple[Weight | int | None, ...]] = field(default_factory=dict)
     failure: Failure | None = None
+    on: str = "meta"
 
 
 class Recorder(MetaMode):
@@ -229,7 +230,7 @@ def trace(
     graph = Graph.of(described_inputs.items(), rows, outputs, weights, _groups(module))
     seen = {op.name: record.seen for op, record in zip(ops, recorder.records, strict=True)}
     reads = {op.name: record.reads for op, record in zip(ops, recorder.records, strict=True)}
-    return Traced(graph, seen, reads, failure)
+    return Traced(graph, seen, reads, failure, on)
 
 
 def _failure(recorder: Recorder, error: Exception) -> Failure:

@@ -10,7 +10,7 @@ import torch
 
 from archprof.build import build
 from archprof.sources.spec import load
-from archprof.verify import random_input, randomise, reference_module, settle, twin
+from archprof.twins import random_input, randomise, reference_module, settle, twin
 
 pytest.importorskip("torchvision")
 

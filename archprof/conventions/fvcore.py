@@ -72,7 +72,10 @@ def _einsum(op: Op, facts: Facts) -> int:
     )
     if plain in {"abc,abd->acd", "abc,adc->adb"}:
         return facts.macs
-    return int(float(f"{facts.flops + 1:.3e}") / 2)  # numpy adds one
+    read, flops = (*op.inputs, *(weight.tensor for weight in op.weights)), facts.flops
+    if len(read) == 1:  # numpy counts what is moved, and what is summed twice
+        flops = read[0].elements * (1 + (op.outputs[0].elements < read[0].elements))
+    return int(float(f"{flops + 1:.3e}") / 2)  # numpy adds one
 
 
 def _interpolate(op: Op) -> int:
