@@ -29,6 +29,9 @@ Source = tuple[str, int] | None
 NUMBERS = itertools.count()
 """Every tensor that a recorder has seen made carries a number of its own: identities are used again, these are not."""
 
+ASSUMED = {"all": True, "is_all_true": True, "any": False, "is_any_true": False}
+"""What is taken for true on meta, by the op that asks: nothing is masked, padded, infinite or out of range."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -63,12 +66,14 @@ class Traced:
     """What came of running a module: its Graph, each op's call as it was seen, and the failure that cut it short.
 
     `reads` says of every tensor in an op's call, in order, what it is: a Weight, the number of an input, None: a constant.
+    `assumed` are the modules that asked for the value of a tensor on meta and got what is `ASSUMED`, by the op's kind.
     """
 
     graph: Graph
     seen: Mapping[str, Seen] = field(default_factory=dict)
     reads: Mapping[str, tuple[Weight | int | None, ...]] = field(default_factory=dict)
     failure: Failure | None = None
+    assumed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recorder(MetaMode):
@@ -85,6 +90,15 @@ class Recorder(MetaMode):
         self.origin = Origin("", "", None)
         self.is_container = False
         self.failed: tuple[Exception, Origin] | None = None
+        self.asked: dict[str, str] = {}
+
+    def assumed(self, tensor: torch.Tensor) -> bool | None:
+        """Return what is `ASSUMED` of a tensor, and note where that was asked first."""
+        number = getattr(tensor, "_archprof", -1)
+        kind = next((record.seen.kind for record in reversed(self.records) if number in record.outputs), "")
+        if kind in ASSUMED:
+            self.asked.setdefault(kind, self.origin.path)
+        return ASSUMED.get(kind)
 
     def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002
         """Note the call; one that returns no tensor (a size, a flag) is no op."""
@@ -222,7 +236,7 @@ def trace(
     graph = Graph.of(described_inputs.items(), rows, outputs, weights, _groups(module))
     seen = {op.name: record.seen for op, record in zip(ops, recorder.records, strict=True)}
     reads = {op.name: record.reads for op, record in zip(ops, recorder.records, strict=True)}
-    return Traced(graph, seen, reads, failure)
+    return Traced(graph, seen, reads, failure, recorder.asked)
 
 
 def _failure(recorder: Recorder, error: Exception) -> Failure:
