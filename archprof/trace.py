@@ -29,8 +29,8 @@ Source = tuple[str, int] | None
 NUMBERS = itertools.count()
 """Every tensor that a recorder has seen made carries a number of its own: identities are used again, these are not."""
 
-ASSUMED = {"all": True, "is_all_true": True, "any": False, "is_any_true": False}
-"""What is taken for true on meta, by the op that asks: nothing is masked, padded, infinite or out of range."""
+ASSUMED = {"all": True, "is_all_true": True, "eq": True, "any": False, "is_any_true": False, "ne": False, "contains": False}
+"""What is taken for true on meta, by the op that asks: nothing is masked, padded or out of range, and what is compared fits."""
 
 
 @dataclass(slots=True)
@@ -92,10 +92,11 @@ class Recorder(MetaMode):
         self.failed: tuple[Exception, Origin] | None = None
         self.asked: dict[str, str] = {}
 
-    def assumed(self, tensor: torch.Tensor) -> bool | None:
-        """Return what is `ASSUMED` of a tensor, and note where that was asked first."""
+    def assumed(self, func: Callable[..., Any], tensor: torch.Tensor) -> bool | None:
+        """Return what is `ASSUMED` of the answer, and note where that was asked first."""
         number = getattr(tensor, "_archprof", -1)
-        kind = next((record.seen.kind for record in reversed(self.records) if number in record.outputs), "")
+        made = (record.seen.kind for record in reversed(self.records) if number in record.outputs)
+        kind = "contains" if func is torch.Tensor.__contains__ else next(made, "")
         if kind in ASSUMED:
             self.asked.setdefault(kind, self.origin.path)
         return ASSUMED.get(kind)

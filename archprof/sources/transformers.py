@@ -115,14 +115,17 @@ def configured(package: ModuleType, kind: Any, given: dict[str, Any], settings: 
         place, config = changed, base
         for part in outer:
             check_setting(key, part, config)
-            config = getattr(config, part)
+            outside, config = config, getattr(config, part)
             if not isinstance(config, package.PreTrainedConfig):
                 raise UserError(f"--set {key}: {part!r} has no settings of its own")
             if not isinstance(place.get(part), dict):
-                place[part] = {**config.to_diff_dict(), "model_type": config.model_type}
+                place[part] = defaults(outside, part, config)
             place[part] = place = dict(place[part])
         check_setting(key, last, config)
         place[last] = value
+        kinds = place.get("layer_types")
+        if last == "num_hidden_layers" and isinstance(kinds, list) and kinds:  # one a layer: begun again, or cut off
+            place["layer_types"] = (kinds * (value // len(kinds) + 1))[:value]
     config = made_config(kind, changed) if settings else base
     for part in (config, *inner(package, config)):
         if "use_cache" not in settings and getattr(part, "use_cache", None):
@@ -130,6 +133,12 @@ def configured(package: ModuleType, kind: Any, given: dict[str, Any], settings: 
         if getattr(part, "use_pretrained_backbone", None):
             part.use_pretrained_backbone = False
     return config
+
+
+def defaults(outside: Any, part: str, config: Any) -> dict[str, Any]:
+    """Return the settings that a config within another is made of, without what follows from them where that is known."""
+    given = getattr(outside, "sub_configs_defaults", {}).get(part)
+    return {**(given.init_kwargs if given else config.to_diff_dict()), "model_type": config.model_type}
 
 
 def made_config(kind: Any, given: Mapping[str, Any]) -> Any:
@@ -168,6 +177,10 @@ def architecture(package: ModuleType, config: Any) -> Any:
         if type(config) in mapping:
             found = mapping[type(config)]
             return found[0] if isinstance(found, tuple) else found
+    module = importlib.import_module(type(config).__module__.replace(".configuration_", ".modeling_"))
+    for found in vars(module).values():  # part of a network, which has no Auto class
+        if getattr(found, "config_class", None) is type(config) and "forward" in vars(found):
+            return found
     raise UserError(f"transformers has no network for the model type {config.model_type!r}")
 
 
