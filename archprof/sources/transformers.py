@@ -177,8 +177,9 @@ def architecture(package: ModuleType, config: Any) -> Any:
         if type(config) in mapping:
             found = mapping[type(config)]
             return found[0] if isinstance(found, tuple) else found
-    module = importlib.import_module(type(config).__module__.replace(".configuration_", ".modeling_"))
-    for found in vars(module).values():  # part of a network, which has no Auto class
+    with contextlib.suppress(ImportError):
+        auto = importlib.import_module(type(config).__module__.replace(".configuration_", ".modeling_"))
+    for found in vars(auto).values():  # part of a network, which has no Auto class
         if getattr(found, "config_class", None) is type(config) and "forward" in vars(found):
             return found
     raise UserError(f"transformers has no network for the model type {config.model_type!r}")

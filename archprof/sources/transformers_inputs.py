@@ -29,6 +29,9 @@ def inputs_of(module: nn.Module, wish: Wish, dtype: str) -> dict[str, Any]:
     for unknown in wish.inputs.keys() - set(known):
         raise UserError(f"{type(module).__name__} has no input {unknown!r}; {did_you_mean(unknown, known)}".rstrip("; "))
     sizes = suggested(module.config, known) | dict.fromkeys(wish.inputs, ())
+    for name in known:
+        if parameters[name].default is inspect.Parameter.empty and name not in sizes:
+            raise UserError(f"{type(module).__name__} needs the input {name!r} too: --input {name}=SIZES, the batch left out")
     return {name: wish.tensor(name, sizes[name], type_of(name, dtype)) for name in known if name in sizes}
 
 
@@ -104,11 +107,14 @@ def spectrogram(config: Any) -> Sizes:
         return (1, side * first(config, "freq_ratio", default=4), bins)
     if positions := first(config, "max_source_positions"):
         return (bins, 2 * positions)
-    wide = first(config, "feature_projection_input_dim", "input_feat_per_channel", "num_mel_channels", "input_feat_size")
+    wide = first(config, "feature_projection_input_dim", "input_feat_per_channel", "num_mel_channels", "input_feat_size", "input_dim")
     return (FRAMES, wide or bins)
 
 
-IN_PIECES = frozenset({"image_grid_thw", "image_sizes", "input_features_mask", "feature_attention_mask", "aspect_ratio_ids"})
+IN_PIECES = frozenset({
+    "image_grid_thw", "image_sizes", "input_features_mask", "feature_attention_mask", "aspect_ratio_ids",
+    "spatial_shapes", "image_embeds_position_mask", "high_res_pixel_values",
+})  # fmt: skip
 """Inputs that say how pictures or sounds of several sizes were cut."""
 
 DEFAULTS: Mapping[str, Callable[[Any], Sizes | None]] = {

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archprof
 from archprof import inputs as given_inputs
-from archprof.errors import ArchprofError, ModelError
+from archprof.errors import ArchprofError
 from archprof.sources import SOURCES, Wish
 from archprof.sources.transformers import inner
 
@@ -50,9 +50,9 @@ SIZES = (
     | dict.fromkeys("num_experts_per_tok top_k moe_topk moe_k".split(), 2)
 )
 STEPS = (("small", LAYERS | SIZES | WIDTHS), ("short", LAYERS | SIZES), ("few layers", LAYERS), ("default", {}))
-LARGEST = 2_000_000_000
+LARGEST = 400_000_000
 """Parameters beyond which no oracle runs."""
-LIMIT_S = 100
+LIMIT_S = 60
 
 
 def smaller(config: Any, sizes: dict[str, int], prefix: str = "") -> dict[str, str]:
@@ -77,6 +77,7 @@ def oracle(model: str, settings: dict[str, str]) -> tuple[int, int, str]:
     if hasattr(module, "set_experts_implementation"):
         module.set_experts_implementation("eager")  # a product an expert: the counter has no formula for grouped ones
     params = sum(p.numel() for p in module.parameters())
+    module.requires_grad_(False)
     args, kwargs = given_inputs.call(module.forward, given_inputs.on("cpu", opened.inputs))
     torch.backends.mha.set_fastpath_enabled(False)
     os.environ["TRANSFORMERS_DISABLE_TORCH_CHECK"] = "1"  # inputs are zeros, so that there are no image tokens
@@ -98,10 +99,8 @@ def row(model: str) -> dict[str, Any]:
         settings = smaller(config, sizes)
         try:
             profile = archprof.profile(f"transformers:{model}", settings=settings)
-        except ModelError as error:
-            last = last or error
         except ArchprofError as error:
-            last = last or error
+            last = error
         except Exception as error:
             found["result"] = "BUG"
             found["why"] = "".join(traceback.format_exception(error)[-3:]).replace("\n", " | ")
