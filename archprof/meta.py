@@ -62,8 +62,9 @@ def kind_of(function: Callable[..., Any]) -> str:
 
 _FOR_PYTHON = frozenset({
     torch.Tensor.__bool__, torch.Tensor.__int__, torch.Tensor.__float__, torch.Tensor.__complex__,
-    torch.Tensor.__index__, torch.Tensor.__len__, torch.Tensor.__contains__,
+    torch.Tensor.__index__, torch.Tensor.__len__, torch.Tensor.__contains__, torch.Tensor.item,
 })  # fmt: skip
+_ASKING = frozenset({torch.Tensor.__bool__, torch.Tensor.__contains__, torch.Tensor.item})
 _OPERATORS = frozenset({
     "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "div", "and", "or", "xor", "lshift", "rshift",
 })  # fmt: skip
@@ -162,7 +163,8 @@ class MetaMode(TorchFunctionMode):
             if not isinstance(result, torch.Tensor):
                 return result
         if func in _FOR_PYTHON:  # `bool(x)` is another function than `x.bool()`
-            return func(*args, **kwargs)
+            answer = self.assumed(func, args[0]) if self.is_meta and func in _ASKING else None
+            return func(*args, **kwargs) if answer is None else answer
         # 1, 1.0 and True are equal as keys, and what torch returns for them is not
         key = (func, described(args), described(kwargs), *map(type, args), *map(type, kwargs.values()))
         if not self.is_meta:  # what comes out may depend on the data
@@ -217,6 +219,10 @@ class MetaMode(TorchFunctionMode):
         else:
             changes = name.endswith("_") or seen.arguments.get("inplace") is True
         return bool(args) and changes
+
+    def assumed(self, func: Callable[..., Any], tensor: torch.Tensor) -> bool | None:  # noqa: ARG002 - a recorder's
+        """Return what is taken for the answer of `bool(x)`, `x.item()` or `y in x` on meta; None where nothing is, and torch refuses."""
+        return None
 
     def seen(self, func: Any, args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002 - a recorder's
         """Return `result`; a recorder notes the call first."""

@@ -10,7 +10,7 @@ import torch
 from archprof import units
 from archprof.build import free_bytes
 from archprof.errors import UserError
-from archprof.trace import Failure, Traced, trace
+from archprof.trace import ASSUMED, Failure, Traced, trace
 
 if TYPE_CHECKING:
     from archprof.meta import Seen
@@ -25,7 +25,7 @@ def traced_somewhere(opened: Opened, memo: dict[Any, Seen]) -> tuple[Traced, tup
     traced = trace(opened.module, opened.inputs, memo)
     failure = traced.failure
     if failure is None or not failure.needs_data or opened.real is None:
-        return traced, ()
+        return traced, taken_for_true(traced)
     needed = sum(weight.tensor.bytes for weight in traced.graph.weights)
     free = free_bytes(torch.device("cpu"))
     asked = f"it looks at its data{f' ({failure.kind} in {failure.path})' if failure.kind else ''}"
@@ -36,6 +36,17 @@ def traced_somewhere(opened: Opened, memo: dict[Any, Seen]) -> tuple[Traced, tup
         torch.manual_seed(0)
         on_cpu = trace(opened.real(), opened.inputs, on="cpu")
     return on_cpu, (f"run on the CPU, since {asked}: counts that depend on data are those of this run",)
+
+
+def taken_for_true(traced: Traced) -> tuple[str, ...]:
+    """Return a note on what a model asked of its data and was told without any; none where it asked nothing."""
+    if not traced.assumed:
+        return ()
+    asked = (
+        f"{kind} is {str(ASSUMED[kind]).lower()} (asked by {path or 'the model'})"
+        for kind, path in traced.assumed.items()
+    )
+    return (f"assumed of the data, which are not there: {', '.join(asked)}",)
 
 
 def told(failure: Failure) -> str:

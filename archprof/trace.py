@@ -30,6 +30,17 @@ Source = tuple[str, int] | None
 NUMBERS = itertools.count()
 """Every tensor that a recorder has seen made carries a number of its own: identities are used again, these are not."""
 
+ASSUMED = {
+    "all": True,
+    "is_all_true": True,
+    "eq": True,
+    "any": False,
+    "is_any_true": False,
+    "ne": False,
+    "contains": False,
+}
+"""What is taken for true on meta, by the op that asks: nothing is masked, padded or out of range, and what is compared fits."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -65,6 +76,7 @@ class Traced:
     """What came of running a module `on` a device: its Graph, each op's call as seen, and the failure that cut it short.
 
     `reads` says of every tensor in an op's call, in order, what it is: a Weight, the number of an input, None: a constant.
+    `assumed` are the modules that asked for the value of a tensor on meta and got what is `ASSUMED`, by the op's kind.
     """
 
     graph: Graph
@@ -72,6 +84,7 @@ class Traced:
     reads: Mapping[str, tuple[Weight | int | None, ...]] = field(default_factory=dict)
     failure: Failure | None = None
     on: str = "meta"
+    assumed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recorder(MetaMode):
@@ -88,6 +101,16 @@ class Recorder(MetaMode):
         self.origin = Origin("", "", None)
         self.is_container = False
         self.failed: tuple[Exception, Origin] | None = None
+        self.asked: dict[str, str] = {}
+
+    def assumed(self, func: Callable[..., Any], tensor: torch.Tensor) -> bool | None:
+        """Return what is `ASSUMED` of the answer, and note where that was asked first."""
+        number = getattr(tensor, "_archprof", -1)
+        made = (record.seen.kind for record in reversed(self.records) if number in record.outputs)
+        kind = "contains" if func is torch.Tensor.__contains__ else next(made, "")
+        if kind in ASSUMED:
+            self.asked.setdefault(kind, self.origin.path)
+        return ASSUMED.get(kind)
 
     def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002
         """Note the call; one that returns no tensor (a size, a flag) is no op."""
@@ -230,7 +253,7 @@ def trace(
     graph = Graph.of(described_inputs.items(), rows, outputs, weights, _groups(module))
     seen = {op.name: record.seen for op, record in zip(ops, recorder.records, strict=True)}
     reads = {op.name: record.reads for op, record in zip(ops, recorder.records, strict=True)}
-    return Traced(graph, seen, reads, failure, on)
+    return Traced(graph, seen, reads, failure, on, recorder.asked)
 
 
 def _failure(recorder: Recorder, error: Exception) -> Failure:

@@ -1,0 +1,202 @@
+"""Every model type of transformers, made small: is it traced, and are its counts those of torch's own counter?
+
+`python tests/benchmarks/cover_transformers.py [TYPE ...] > coverage.tsv`: one row a type, the sums on the standard error.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from typing import Any
+
+import torch
+import transformers
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+import archprof
+from archprof import inputs as given_inputs
+from archprof.errors import ArchprofError
+from archprof.sources import SOURCES, Wish
+
+LAYERS = dict.fromkeys(
+    ["num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers", "num_encoder_layers", "num_decoder_layers", "text_encoder_layers", "decoder_num_hidden_layers", "encoder_num_hidden_layers", "num_blocks_layers"], 2
+)  # fmt: skip
+WIDTHS = (
+    dict.fromkeys(["hidden_size", "d_model", "n_embd", "embed_dim", "dim", "projection_dim"], 64)
+    | dict.fromkeys(
+        ["num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads", "decoder_attention_heads"],
+        4,
+    )
+    | dict.fromkeys(["num_key_value_heads"], 2)
+    | dict.fromkeys(["head_dim"], 16)
+    | dict.fromkeys(
+        [
+            "intermediate_size",
+            "ffn_dim",
+            "n_inner",
+            "encoder_ffn_dim",
+            "decoder_ffn_dim",
+            "d_ff",
+            "moe_intermediate_size",
+        ],
+        128,
+    )
+)
+SIZES = (
+    {"vocab_size": 1000}
+    | dict.fromkeys(["num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"], 4)
+    | dict.fromkeys(["num_experts_per_tok", "top_k", "moe_topk", "moe_k"], 2)
+)
+STEPS = (("small", LAYERS | SIZES | WIDTHS), ("short", LAYERS | SIZES), ("few layers", LAYERS), ("default", {}))
+LARGEST = 400_000_000
+"""Parameters beyond which no oracle runs."""
+LIMIT_S = 60
+
+
+def smaller(config: Any, sizes: dict[str, int], prefix: str = "") -> dict[str, str]:
+    """Return the settings that make a config smaller, those of configs within it too."""
+    found: dict[str, str] = {}
+    for name, value in vars(config).items():
+        if isinstance(value, transformers.PreTrainedConfig):
+            found |= smaller(value, sizes, f"{prefix}{name}.")
+        elif type(value) is int and name in sizes and value > sizes[name]:
+            found[prefix + name] = str(sizes[name])
+        elif (
+            type(value) is int
+            and value >= 1000 > 0
+            and name.endswith(("token_id", "token_index"))
+            and "vocab_size" in sizes
+        ):
+            found[prefix + name] = str(900 + len(found))
+    return found
+
+
+def oracle(model: str, settings: dict[str, str]) -> tuple[int, int, str]:
+    """Return parameters and MACs as torch counts them while the model runs, and what on."""
+    opened = SOURCES["transformers"].function(model, Wish(settings=settings))
+    assert opened.real is not None
+    torch.manual_seed(0)
+    module = opened.real().eval()
+    if hasattr(module, "set_experts_implementation"):
+        module.set_experts_implementation("eager")  # a product an expert: the counter has no formula for grouped ones
+    params = sum(p.numel() for p in module.parameters())
+    module.requires_grad_(False)
+    args, kwargs = given_inputs.call(module.forward, given_inputs.on("cpu", opened.inputs))
+    torch.backends.mha.set_fastpath_enabled(False)
+    os.environ["TRANSFORMERS_DISABLE_TORCH_CHECK"] = "1"  # inputs are zeros, so that there are no image tokens
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        module(*args, **kwargs)
+    return params, counter.get_total_flops() // 2, "cpu"
+
+
+def row(model: str) -> dict[str, Any]:
+    """Return what is found of one model type."""
+    found: dict[str, Any] = {"type": model, "result": "", "size": ""}
+    began = time.monotonic()
+    try:
+        config = transformers.CONFIG_MAPPING[model]()
+    except Exception as error:
+        return found | {"result": "no default config", "why": " ".join(str(error).split())[:300]}
+    profile, last = None, None
+    for size, sizes in STEPS:
+        settings = smaller(config, sizes)
+        try:
+            profile = archprof.profile(f"transformers:{model}", settings=settings)
+        except ArchprofError as error:
+            last = error
+        except Exception as error:
+            found["result"] = "BUG"
+            found["why"] = "".join(traceback.format_exception(error)[-3:]).replace("\n", " | ")
+            return found
+        if profile is not None:
+            found["size"] = size
+            break
+        if size != "default" and settings == smaller(config, {}):
+            break
+    if profile is None:
+        return found | {"result": "fails", "why": " ".join(str(last).split())[:400]}
+    found |= {"params": profile.params, "macs": profile.macs, "ops": len(profile.network.ops)}
+    found["on"] = "cpu" if any("CPU" in note for note in profile.notes) else "meta"
+    found["notes"] = "; ".join(profile.notes)
+    found["gaps"] = (
+        ",".join(sorted({op.kind for op in profile.network.ops if op.name in set(profile.gaps)}))
+        if profile.gaps
+        else ""
+    )
+    found["seconds"] = round(time.monotonic() - began, 1)
+    if profile.params > LARGEST:
+        return found | {"result": "no oracle", "why": "too large"}
+    try:
+        params, macs, _ = oracle(model, settings)
+    except Exception as error:
+        return found | {"result": "no oracle", "why": " ".join(str(error).split())[:300]}
+    found |= {"oracle_params": params, "oracle_macs": macs}
+    same = params == profile.params and macs == profile.macs
+    return found | {
+        "result": "gap" if profile.gaps else "exact" if same else "params" if params != profile.params else "macs"
+    }
+
+
+def timed(model: str) -> dict[str, Any]:
+    """Return the row of a type, from a process of its own that has a time limit."""
+    with tempfile.TemporaryFile("w+") as file:
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(LIMIT_S)
+            with contextlib.suppress(BaseException):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                os.dup2(1, 2)
+                json.dump(row(model), file)
+                file.flush()
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        file.seek(0)
+        text = file.read()
+    return json.loads(text) if text else {"type": model, "result": "killed", "why": f"time or memory ({status})"}
+
+
+COLUMNS = [
+    "type",
+    "result",
+    "size",
+    "on",
+    "params",
+    "oracle_params",
+    "macs",
+    "oracle_macs",
+    "gaps",
+    "seconds",
+    "ops",
+    "why",
+    "notes",
+]
+
+
+def main() -> None:
+    """Print the table."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    models = sys.argv[1:] or list(transformers.CONFIG_MAPPING.keys())
+    for model in ("bert", "vit", "llama"):
+        row(model)  # what they import is there for all
+    print("\t".join(COLUMNS))
+    count: collections.Counter[str] = collections.Counter()
+    with multiprocessing.Pool(2) as pool:
+        for found in pool.imap(timed, models):
+            count[found["result"]] += 1
+            print("\t".join(str(found.get(column, "")) for column in COLUMNS), flush=True)
+    print(dict(count), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
