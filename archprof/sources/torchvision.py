@@ -8,13 +8,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError, nearest
-from archprof.language.evaluate import Constants, Mistake
-from archprof.language.explain import SyntaxProblem
-from archprof.language.expression import parse_expression
-from archprof.language.limits import DEFAULT
 from archprof.records import Tensor
 from archprof.sources import Opened, Wish, source
 from archprof.sources.building import NOT_BUILT, on_cpu, on_meta
+from archprof.sources.settings import plain
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,7 +32,7 @@ def torchvision(name: str, wish: Wish) -> Opened:
     """
     models = package()
     check_name(models, name)
-    settings = {key: plain(key, text) for key, text in wish.settings.items()}
+    settings = plain(wish.settings)
     dtype = wish.dtype or "float32"
 
     def made() -> nn.Module:
@@ -114,13 +111,3 @@ def default_sizes(models: ModuleType, name: str, kind: str, module: nn.Module) -
     crop = getattr(module, "image_size", crop)  # a vision transformer takes the size it was built for
     height, width = (crop, crop) if isinstance(crop, int) else crop[:2]
     return (3, FRAMES, height, width) if kind == "video" else (3, height, width)
-
-
-def plain(key: str, text: str) -> Any:
-    """Return the value that `--set key=text` writes: a number, a list, true, false, null or a quoted text."""
-    try:
-        return Constants(DEFAULT).evaluate(parse_expression(text, DEFAULT))
-    except SyntaxProblem as found:
-        raise UserError(f"--set {key}={text}: {found.what}") from None
-    except Mistake as found:
-        raise UserError(f"--set {key}={text}: {found.problem.what}") from None
