@@ -45,7 +45,7 @@ def python(name: str, wish: Wish) -> Opened:
     it cannot be imported, found or called.
     """
     found = imported(name)
-    settings = {key: plain(key, text) for key, text in wish.settings.items()}
+    settings = plain(wish.settings)
     example: list[Any] = []
     if isinstance(found, nn.Module) or not makes_a_module(found, settings):
         if settings:

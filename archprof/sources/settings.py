@@ -1,7 +1,8 @@
-"""Arguments of another library's models, as `--set name=value` writes them."""
+"""Arguments for somebody else's code, as `--set` writes them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from archprof.errors import UserError
@@ -11,8 +12,18 @@ from archprof.language.expression import parse_expression
 from archprof.language.limits import DEFAULT
 
 
-def plain(key: str, text: str) -> Any:
-    """Return the value that `--set key=text` writes: a number, a list, true, false, null or a quoted text."""
+def plain(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values that `--set key=text` writes: numbers, lists, true, false, null or quoted texts.
+
+    Raises UserError where a text is none of these.
+
+    >>> plain({"num_classes": "10", "act_layer": "'gelu'"})
+    {'num_classes': 10, 'act_layer': 'gelu'}
+    """
+    return {key: _value(key, text) for key, text in settings.items()}
+
+
+def _value(key: str, text: str) -> Any:
     try:
         return Constants(DEFAULT).evaluate(parse_expression(text, DEFAULT))
     except SyntaxProblem as found:

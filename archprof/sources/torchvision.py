@@ -32,7 +32,7 @@ def torchvision(name: str, wish: Wish) -> Opened:
     """
     models = package()
     check_name(models, name)
-    settings = {key: plain(key, text) for key, text in wish.settings.items()}
+    settings = plain(wish.settings)
     dtype = wish.dtype or "float32"
 
     def made() -> nn.Module:

@@ -39,7 +39,7 @@ def transformers(name: str, wish: Wish) -> Opened:
     UserError where transformers is not installed or cannot build that.
     """
     package = installed()
-    settings = {key: plain(key, text) for key, text in wish.settings.items()}
+    settings = plain(wish.settings)
     with quiet_and_offline():
         config = configured(package, *read(package, name), settings)
         found = architecture(package, config)
@@ -71,7 +71,7 @@ def installed() -> ModuleType:
 @contextlib.contextmanager
 def quiet_and_offline() -> Iterator[None]:
     """Keep transformers from printing advice and its hub from being asked, meanwhile."""
-    constants = importlib.import_module("huggingface_hub.constants")
+    constants: Any = importlib.import_module("huggingface_hub.constants")
     logger = logging.getLogger("transformers")
     before, level = constants.HF_HUB_OFFLINE, logger.level
     constants.HF_HUB_OFFLINE = True

@@ -132,7 +132,7 @@ def compare() -> None:
             try:
                 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                     took = milliseconds(work, 1 if peer == "torchlens" else min(RUNS, 3))
-            except Exception as error:  # noqa: BLE001 - a peer that fails is told, whatever it raises
+            except Exception as error:
                 click.echo(f"  {peer}: fails ({type(error).__name__}: {str(error).splitlines()[0][:60]})")
                 continue
             click.echo(f"  {peer}: {took:.0f} ms, ours {ours / took:.3f}x")
