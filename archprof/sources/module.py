@@ -145,14 +145,22 @@ def twin(module: nn.Module, moved: Callable[[torch.Tensor], torch.Tensor]) -> An
     except (TypeError, RuntimeError, AttributeError) as error:
         raise UserError(f"{type(module).__name__} cannot be copied, so it cannot be profiled: {error}") from error
     for part in found.modules():
-        part._compiled_call_impl = None  # noqa: SLF001 - module.compile() is undone in the twin
-        for name, child in part.named_children():
-            part._modules[name] = unwrapped(child)  # noqa: SLF001 - a setter of the model's own may refuse
-        for hooks in (part._forward_hooks, part._forward_pre_hooks):  # noqa: SLF001 - there is no public way to drop them
-            for key, hook in list(hooks.items()):
-                if not _computes_weights(hook):
-                    del hooks[key]
+        _freed(part, memo)
     return found
+
+
+def _freed(part: nn.Module, memo: dict[int, Any]) -> None:
+    """Take out of a module of the twin what still leads to the user's: wrappers, hooks, functions around layers."""
+    part._compiled_call_impl = None  # noqa: SLF001 - module.compile() is undone in the twin
+    for name, value in list(vars(part).items()):  # Python copies no function
+        if isinstance(value, types.FunctionType) and any(isinstance(v, nn.Module) for _, v in reached(value)):
+            vars(part)[name] = rebound(value, memo)
+    for name, child in part.named_children():
+        part._modules[name] = unwrapped(child)  # noqa: SLF001 - a setter of the model's own may refuse
+    for hooks in (part._forward_hooks, part._forward_pre_hooks):  # noqa: SLF001 - there is no public way to drop them
+        for key, hook in list(hooks.items()):
+            if not _computes_weights(hook):
+                del hooks[key]
 
 
 def on_meta(tensor: torch.Tensor) -> torch.Tensor:
