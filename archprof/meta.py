@@ -7,6 +7,7 @@ nets whole. It records nothing: `archprof.trace` does.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,15 +109,20 @@ def empty(tensor: records.Tensor) -> torch.Tensor:
     return torch.empty(tensor.shape, dtype=DTYPES[tensor.dtype], device="meta")
 
 
+ALONE = threading.RLock()
+"""Held while torch's default dtype or random numbers may be other than the user's: they belong to all threads at once."""
+
+
 @contextlib.contextmanager
 def weights_of(dtype: str) -> Iterator[None]:
     """Make torch.nn give new weights this float type, meanwhile."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(DTYPES[dtype])
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+    with ALONE:
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(DTYPES[dtype])
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
 
 
 def made(shapes: Shapes | None) -> Any:

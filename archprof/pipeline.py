@@ -17,6 +17,7 @@ from archprof.build import build
 from archprof.decompose import decomposed
 from archprof.errors import ModelError, UserError
 from archprof.graph import Graph
+from archprof.meta import ALONE
 from archprof.ops import RULES, facts
 from archprof.records import Column, Facts, Spec, Unknown
 from archprof.result import Profile
@@ -74,13 +75,14 @@ def profile(
     (120422400, 12443648)
     """
     memo: dict[Any, Seen] = {}
-    if isinstance(model, (str, os.PathLike, Spec)):
-        opened = open_model(model, Wish(batch, inputs or {}, dtype, settings or {}), memo)
-    elif batch != 1 or dtype is not None or settings:
+    if not isinstance(model, (str, os.PathLike, Spec)) and (batch != 1 or dtype is not None or settings):
         raise UserError("a module has its own batch, dtype and settings: give inputs with the batch you want")
-    else:
-        opened = module.opened(model, inputs)
-    traced, notes = traced_somewhere(opened, memo)
+    with ALONE:
+        if isinstance(model, (str, os.PathLike, Spec)):
+            opened = open_model(model, Wish(batch, inputs or {}, dtype, settings or {}), memo)
+        else:
+            opened = module.opened(model, inputs)
+        traced, notes = traced_somewhere(opened, memo)
     if traced.failure is not None and opened.real is None:
         raise traced.failure.error  # a spec that expands can be traced: this is our own mistake
     graph = traced.graph

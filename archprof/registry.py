@@ -10,6 +10,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from typing import Generic, TypeVar
@@ -20,6 +21,10 @@ Entry = TypeVar("Entry")
 
 ENTRY_POINTS = "archprof.plugins"
 """The entry-point group third parties use: each entry names a module, and importing it registers what it holds."""
+
+
+LOADING = threading.RLock()
+"""Held while a registry fills, so that a thread that looks meanwhile waits, and finds all."""
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
@@ -60,13 +65,14 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     def load(self) -> None:
         """Import the registry's own package and the plug-ins, once."""
-        package, self._package = self._package, None
-        if package is None:
-            return
-        for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
-            importlib.import_module(module.name)
-        for point in _plugins():
-            point.load()
+        with LOADING:
+            package, self._package = self._package, None
+            if package is None:
+                return
+            for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+                importlib.import_module(module.name)
+            for point in _plugins():
+                point.load()
 
     def origin(self, name: str) -> str:
         """Return `module:line` of the entry called `name`, for listings."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import functools
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,7 +12,7 @@ from archprof import inputs as given_inputs
 from archprof.errors import UserError
 from archprof.meta import described
 from archprof.sources import Opened
-from archprof.sources.twin import on_cpu, on_meta, twin, unwrapped
+from archprof.sources.twin import on_cpu, on_meta, reached, rebound, twin, unwrapped
 
 
 def opened(model: Any, inputs: Any, name: str = "") -> Opened:
@@ -69,50 +65,3 @@ class Function(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> Function:
         """Return a module around the same code, which reaches copies."""
         return Function(rebound(self.forward, memo))
-
-
-def reached(function: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the values a function can use beside its arguments, by name: its object, cells, defaults, globals it names."""
-    if isinstance(function, functools.partial):
-        yield from (*enumerate_named(function.args), *function.keywords.items())
-        yield from reached(function.func)
-    elif isinstance(function, types.MethodType):
-        yield "self", function.__self__
-    elif isinstance(function, types.FunctionType):
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            with contextlib.suppress(ValueError):  # a cell that is still empty
-                yield name, cell.cell_contents
-        for name in function.__code__.co_names:
-            if name in function.__globals__:
-                yield name, function.__globals__[name]
-    elif not isinstance(function, types.BuiltinFunctionType):
-        yield "self", function
-
-
-def enumerate_named(values: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """Yield values with names made of their places."""
-    yield from ((f"argument{number}", value) for number, value in enumerate(values))
-
-
-def rebound(function: Any, memo: dict[int, Any]) -> Any:
-    """Return a function with the same code that reaches copies of its modules and tensors."""
-    if isinstance(function, functools.partial):
-        values = copy.deepcopy((function.args, function.keywords), memo)
-        return functools.partial(rebound(function.func, memo), *values[0], **values[1])
-    if isinstance(function, types.MethodType):
-        return types.MethodType(function.__func__, copy.deepcopy(function.__self__, memo))
-    if not isinstance(function, types.FunctionType):
-        return copy.deepcopy(function, memo)
-
-    def copied(value: Any) -> Any:
-        return copy.deepcopy(unwrapped(value), memo) if isinstance(value, (nn.Module, torch.Tensor)) else value
-
-    scope = {name: copied(value) for name, value in reached(function)}
-    cells = []
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        cells.append(types.CellType(scope[name]) if name in scope else cell)
-    found = types.FunctionType(
-        function.__code__, {**function.__globals__, **scope}, function.__name__, function.__defaults__, tuple(cells)
-    )
-    found.__kwdefaults__ = function.__kwdefaults__
-    return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 from collections import OrderedDict
-from collections.abc import Callable
-from types import BuiltinFunctionType, FunctionType, MethodType, NoneType
+from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, NoneType
 from typing import Any
 
 import torch
@@ -34,12 +36,16 @@ def twin(module: nn.Module, moved: Callable[[torch.Tensor], torch.Tensor]) -> An
             raise UserError(f"{name} is TorchScript, which hides its operations: profile the module it was made from")
         if any(map(nn.parameter.is_lazy, vars(part)["_parameters"].values())):
             raise UserError(f"{name} is lazy and has no weights yet: call the model once before it is profiled")
+    memo = _tensors(module, moved)
     try:
-        found = _copied(module, _tensors(module, moved))
+        found = _copied(module, memo)
     except (TypeError, RuntimeError, AttributeError) as error:
         raise UserError(f"{type(module).__name__} cannot be copied, so it cannot be profiled: {error}") from error
     for part in found.modules():
         state = vars(part)
+        for name, value in list(state.items()):  # Python copies no function
+            if isinstance(value, FunctionType) and any(isinstance(v, nn.Module) for _, v in reached(value)):
+                state[name] = rebound(value, memo)
         state["_compiled_call_impl"] = None  # module.compile() is undone in the twin
         state["_modules"].update({name: unwrapped(child) for name, child in state["_modules"].items()})
         for hooks in filter(None, map(state.get, HOOKS)):
@@ -93,6 +99,53 @@ def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach().to("cpu", copy=True)
     made = torch.zeros_like(tensor, device="cpu", requires_grad=False)
     return made.uniform_(0, 0.1) if made.is_floating_point() else made
+
+
+def reached(function: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the values a function can use beside its arguments, by name: its object, cells, defaults, globals it names."""
+    if isinstance(function, functools.partial):
+        yield from (*enumerate_named(function.args), *function.keywords.items())
+        yield from reached(function.func)
+    elif isinstance(function, MethodType):
+        yield "self", function.__self__
+    elif isinstance(function, FunctionType):
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # a cell that is still empty
+                yield name, cell.cell_contents
+        for name in function.__code__.co_names:
+            if name in function.__globals__:
+                yield name, function.__globals__[name]
+    elif not isinstance(function, BuiltinFunctionType):
+        yield "self", function
+
+
+def enumerate_named(values: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+    """Yield values with names made of their places."""
+    yield from ((f"argument{number}", value) for number, value in enumerate(values))
+
+
+def rebound(function: Any, memo: dict[int, Any]) -> Any:
+    """Return a function with the same code that reaches copies of its modules and tensors."""
+    if isinstance(function, functools.partial):
+        values = copy.deepcopy((function.args, function.keywords), memo)
+        return functools.partial(rebound(function.func, memo), *values[0], **values[1])
+    if isinstance(function, MethodType):
+        return MethodType(function.__func__, copy.deepcopy(function.__self__, memo))
+    if not isinstance(function, FunctionType):
+        return copy.deepcopy(function, memo)
+
+    def copied(value: Any) -> Any:
+        return copy.deepcopy(unwrapped(value), memo) if isinstance(value, (nn.Module, torch.Tensor)) else value
+
+    scope = {name: copied(value) for name, value in reached(function)}
+    cells = []
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        cells.append(CellType(scope[name]) if name in scope else cell)
+    found = FunctionType(
+        function.__code__, {**function.__globals__, **scope}, function.__name__, function.__defaults__, tuple(cells)
+    )
+    found.__kwdefaults__ = function.__kwdefaults__
+    return found
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:

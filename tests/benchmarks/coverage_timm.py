@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import click
 import timm
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -28,7 +29,7 @@ def smallest(family: str) -> tuple[str, int]:
         try:
             module = open_model(f"timm:{name}", Wish()).module
         except Exception as error:
-            print(f"    {name}: {error}", flush=True)
+            click.echo(f"    {name}: {error}")
             continue
         counts[name] = sum(weight.numel() for weight in module.parameters())
     name = min(counts, key=counts.get)
@@ -47,6 +48,7 @@ def oracle(module: Any, *sizes: int) -> int:
 
 
 def row(family: str, name: str) -> dict[str, Any]:
+    """Return what both count of a model, and what went wrong."""
     found: dict[str, Any] = {"family": family, "model": name}
     start = time.perf_counter()
     opened = open_model(f"timm:{name}", Wish())
@@ -68,6 +70,7 @@ def row(family: str, name: str) -> dict[str, Any]:
 
 
 def main(out: str, *families: str) -> None:
+    """Tell of each family, or of those named, whether parameters and MACs are the oracle's."""
     warnings.simplefilter("ignore")
     rows = []
     known = Path(out + ".names")
@@ -80,13 +83,8 @@ def main(out: str, *families: str) -> None:
         rows.append(found)
         same = found.get("params") == found["params_oracle"] and found.get("macs") == found.get("macs_oracle")
         state = "failed" if "error" in found else "exact" if same and not found["gaps"] else "differs"
-        print(
-            f"{state:8}",
-            json.dumps(
-                {k: v for k, v in found.items() if state != "exact" or k in ("model", "seconds", "notes", "macs")}
-            ),
-            flush=True,
-        )
+        shown = found if state != "exact" else {key: found[key] for key in ("model", "macs", "notes") if key in found}
+        click.echo(f"{state} {family} {json.dumps(shown)}")
         Path(out).write_text(json.dumps(rows, indent=1))
 
 
