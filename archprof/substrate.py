@@ -42,7 +42,10 @@ def taken_for_true(traced: Traced) -> tuple[str, ...]:
     """Return a note on what a model asked of its data and was told without any; none where it asked nothing."""
     if not traced.assumed:
         return ()
-    asked = (f"{kind} is {str(ASSUMED[kind]).lower()} (asked by {path or 'the model'})" for kind, path in traced.assumed.items())
+    asked = (
+        f"{kind} is {str(ASSUMED[kind]).lower()} (asked by {path or 'the model'})"
+        for kind, path in traced.assumed.items()
+    )
     return (f"assumed of the data, which are not there: {', '.join(asked)}",)
 
 

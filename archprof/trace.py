@@ -29,7 +29,15 @@ Source = tuple[str, int] | None
 NUMBERS = itertools.count()
 """Every tensor that a recorder has seen made carries a number of its own: identities are used again, these are not."""
 
-ASSUMED = {"all": True, "is_all_true": True, "eq": True, "any": False, "is_any_true": False, "ne": False, "contains": False}
+ASSUMED = {
+    "all": True,
+    "is_all_true": True,
+    "eq": True,
+    "any": False,
+    "is_any_true": False,
+    "ne": False,
+    "contains": False,
+}
 """What is taken for true on meta, by the op that asks: nothing is masked, padded or out of range, and what is compared fits."""
 
 

@@ -102,7 +102,9 @@ def read(package: ModuleType, name: str) -> tuple[Any, dict[str, Any]]:
         raise UserError(f"{path} names code of its own (auto_map), and code from a hub is not run")
     kind = given.pop("model_type")
     if kind not in types:
-        raise UserError(f"{path}: transformers has no model type {kind!r}; {did_you_mean(kind, types.keys())}".rstrip("; "))
+        raise UserError(
+            f"{path}: transformers has no model type {kind!r}; {did_you_mean(kind, types.keys())}".rstrip("; ")
+        )
     return types[kind], given
 
 
@@ -153,7 +155,9 @@ def check_setting(key: str, part: str, config: Any) -> None:
     """Raise UserError, with the nearest name, unless a config has this setting."""
     known = {*config.to_dict(), *config.attribute_map}
     if part not in known:
-        raise UserError(f"--set {key}: {config.model_type} has no setting {part!r}; {did_you_mean(part, known)}".rstrip("; "))
+        raise UserError(
+            f"--set {key}: {config.model_type} has no setting {part!r}; {did_you_mean(part, known)}".rstrip("; ")
+        )
 
 
 def inner(package: ModuleType, config: Any) -> Iterator[Any]:

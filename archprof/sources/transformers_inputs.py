@@ -27,11 +27,15 @@ def inputs_of(module: nn.Module, wish: Wish, dtype: str) -> dict[str, Any]:
     parameters = inspect.signature(module.forward).parameters
     known = [name for name, p in parameters.items() if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
     for unknown in wish.inputs.keys() - set(known):
-        raise UserError(f"{type(module).__name__} has no input {unknown!r}; {did_you_mean(unknown, known)}".rstrip("; "))
+        raise UserError(
+            f"{type(module).__name__} has no input {unknown!r}; {did_you_mean(unknown, known)}".rstrip("; ")
+        )
     sizes = suggested(module.config, known) | dict.fromkeys(wish.inputs, ())
     for name in known:
         if parameters[name].default is inspect.Parameter.empty and name not in sizes:
-            raise UserError(f"{type(module).__name__} needs the input {name!r} too: --input {name}=SIZES, the batch left out")
+            raise UserError(
+                f"{type(module).__name__} needs the input {name!r} too: --input {name}=SIZES, the batch left out"
+            )
     return {name: wish.tensor(name, sizes[name], type_of(name, dtype)) for name in known if name in sizes}
 
 
@@ -41,7 +45,10 @@ def suggested(config: Any, known: Sequence[str]) -> dict[str, Sizes]:
     A text alone stands for a text with pictures or sound where these come in pieces of several sizes.
     """
     found = {name: size for name in known if name in DEFAULTS and (size := DEFAULTS[name](config)) is not None}
-    if IN_PIECES.intersection(known) and "input_ids" in found:
+    in_pieces = (
+        first(config, "image_grid_pinpoints") or getattr(first(config, "vision_config"), "model_type", "") == "pixtral"
+    )
+    if (in_pieces or IN_PIECES.intersection(known)) and "input_ids" in found:
         found = {name: size for name, size in found.items() if name.endswith("ids")}
     if {"pixel_attention_mask", "image_attention_mask"}.intersection(known) and "pixel_values" in found:
         found["pixel_values"] = (1, *found["pixel_values"])  # one of several pictures
@@ -107,12 +114,19 @@ def spectrogram(config: Any) -> Sizes:
         return (1, side * first(config, "freq_ratio", default=4), bins)
     if positions := first(config, "max_source_positions"):
         return (bins, 2 * positions)
-    wide = first(config, "feature_projection_input_dim", "input_feat_per_channel", "num_mel_channels", "input_feat_size", "input_dim")
+    wide = first(
+        config,
+        "feature_projection_input_dim",
+        "input_feat_per_channel",
+        "num_mel_channels",
+        "input_feat_size",
+        "input_dim",
+    )
     return (FRAMES, wide or bins)
 
 
 IN_PIECES = frozenset({
-    "image_grid_thw", "image_sizes", "input_features_mask", "feature_attention_mask", "aspect_ratio_ids",
+    "image_grid_thw", "input_features_mask", "feature_attention_mask", "aspect_ratio_ids",
     "spatial_shapes", "image_embeds_position_mask", "high_res_pixel_values",
 })  # fmt: skip
 """Inputs that say how pictures or sounds of several sizes were cut."""
@@ -129,7 +143,10 @@ DEFAULTS: Mapping[str, Callable[[Any], Sizes | None]] = {
     "visual_pos": lambda config: (36, first(config, "visual_pos_dim", default=4)),
     "input_values": wave,
     "input_features": spectrogram,
-    "past_values": lambda config: (first(config, "context_length", default=512), first(config, "num_input_channels", default=1)),
+    "past_values": lambda config: (
+        first(config, "context_length", default=512),
+        first(config, "num_input_channels", default=1),
+    ),
     "states": lambda config: (TOKENS, first(config, "state_dim", default=17)),
     "actions": lambda config: (TOKENS, first(config, "act_dim", default=4)),
     "returns_to_go": lambda config: (TOKENS, 1),

@@ -52,7 +52,7 @@ SIZES = (
 STEPS = (("small", LAYERS | SIZES | WIDTHS), ("short", LAYERS | SIZES), ("few layers", LAYERS), ("default", {}))
 LARGEST = 400_000_000
 """Parameters beyond which no oracle runs."""
-LIMIT_S = 60
+LIMIT_S = 30
 
 
 def smaller(config: Any, sizes: dict[str, int], prefix: str = "") -> dict[str, str]:
@@ -63,7 +63,12 @@ def smaller(config: Any, sizes: dict[str, int], prefix: str = "") -> dict[str, s
             found |= smaller(value, sizes, f"{prefix}{name}.")
         elif type(value) is int and name in sizes and value > sizes[name]:
             found[prefix + name] = str(sizes[name])
-        elif type(value) is int and value >= 1000 > 0 and name.endswith(("token_id", "token_index")) and "vocab_size" in sizes:
+        elif (
+            type(value) is int
+            and value >= 1000 > 0
+            and name.endswith(("token_id", "token_index"))
+            and "vocab_size" in sizes
+        ):
             found[prefix + name] = str(900 + len(found))
     return found
 
@@ -115,7 +120,7 @@ def row(model: str) -> dict[str, Any]:
     found |= {"params": profile.params, "macs": profile.macs, "ops": len(profile.network.ops)}
     found["on"] = "cpu" if any("CPU" in note for note in profile.notes) else "meta"
     found["notes"] = "; ".join(profile.notes)
-    found["gaps"] = ",".join(sorted({op.kind for op in profile.network.ops if op.name in set(profile.gaps)})) if profile.gaps else ""
+    found["gaps"] = ",".join(sorted({gap.reason for gap in profile.gaps}))
     found["seconds"] = round(time.monotonic() - began, 1)
     if profile.params > LARGEST:
         return found | {"result": "no oracle", "why": "too large"}
@@ -125,7 +130,9 @@ def row(model: str) -> dict[str, Any]:
         return found | {"result": "no oracle", "why": " ".join(str(error).split())[:300]}
     found |= {"oracle_params": params, "oracle_macs": macs}
     same = params == profile.params and macs == profile.macs
-    return found | {"result": "gap" if profile.gaps else "exact" if same else "params" if params != profile.params else "macs"}
+    return found | {
+        "result": "gap" if profile.gaps else "exact" if same else "params" if params != profile.params else "macs"
+    }
 
 
 def timed(model: str) -> dict[str, Any]:
