@@ -52,7 +52,7 @@ def transformers(name: str, wish: Wish) -> Opened:
                     return found._from_config(type(config)(**config.to_dict()), dtype=dtype)  # noqa: SLF001 - as its Auto classes do
             except RuntimeError:  # what meta may be the reason of
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a network raises that does not like its settings
+            except Exception as error:
                 raise UserError(f"{found.__name__} cannot be built: {one_line(error)}") from error
 
         module = on_meta(made, dtype)
@@ -147,7 +147,7 @@ def made_config(kind: Any, given: Mapping[str, Any]) -> Any:
     """Return a config, or raise UserError with what is wrong with the settings."""
     try:
         return kind(**given)
-    except Exception as error:  # noqa: BLE001 - whatever a config raises that does not like its settings
+    except Exception as error:
         raise UserError(f"{kind.__name__} cannot be made: {one_line(error)}") from error
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: BLE001, T201, SIM905 - a script that prints, whatever a network raises
 """Every model type of transformers, made small: is it traced, and are its counts those of torch's own counter?
 
 `python tests/benchmarks/cover_transformers.py [TYPE ...] > coverage.tsv`: one row a type, the sums on the standard error.
@@ -27,7 +28,6 @@ import archprof
 from archprof import inputs as given_inputs
 from archprof.errors import ArchprofError
 from archprof.sources import SOURCES, Wish
-from archprof.sources.transformers import inner
 
 LAYERS = dict.fromkeys(
     "num_hidden_layers n_layer n_layers num_layers encoder_layers decoder_layers num_encoder_layers num_decoder_layers "
