@@ -71,7 +71,7 @@ def installed() -> ModuleType:
 @contextlib.contextmanager
 def quiet_and_offline() -> Iterator[None]:
     """Keep transformers from printing advice and its hub from being asked, meanwhile."""
-    constants = importlib.import_module("huggingface_hub.constants")
+    constants: Any = importlib.import_module("huggingface_hub.constants")
     logger = logging.getLogger("transformers")
     before, level = constants.HF_HUB_OFFLINE, logger.level
     constants.HF_HUB_OFFLINE = True

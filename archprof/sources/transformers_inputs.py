@@ -149,7 +149,7 @@ DEFAULTS: Mapping[str, Callable[[Any], Sizes | None]] = {
     ),
     "states": lambda config: (TOKENS, first(config, "state_dim", default=17)),
     "actions": lambda config: (TOKENS, first(config, "act_dim", default=4)),
-    "returns_to_go": lambda config: (TOKENS, 1),
-    "timesteps": lambda config: (TOKENS,),
+    "returns_to_go": lambda _: (TOKENS, 1),
+    "timesteps": lambda _: (TOKENS,),
 }
 """Sizes of an input from a config, the batch left out, by its name; None where it is better left out."""

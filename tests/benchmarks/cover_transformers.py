@@ -65,7 +65,7 @@ def smaller(config: Any, sizes: dict[str, int], prefix: str = "") -> dict[str, s
             found[prefix + name] = str(sizes[name])
         elif (
             type(value) is int
-            and value >= 1000 > 0
+            and value >= 1000
             and name.endswith(("token_id", "token_index"))
             and "vocab_size" in sizes
         ):
