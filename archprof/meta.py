@@ -227,7 +227,7 @@ class MetaMode(TorchFunctionMode):
         return bool(args) and changes
 
     def assumed(self, func: Callable[..., Any], tensor: torch.Tensor) -> bool | None:  # noqa: ARG002 - a recorder's
-        """Return what is taken for the answer of `bool(x)`, `x.item()` or `y in x` on meta; None: torch is asked."""
+        """Return what is taken for the answer of `bool(x)`, `x.item()` or `y in x` on meta; None: torch refuses."""
         return None
 
     def seen(self, func: Any, args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002 - a recorder's

@@ -253,6 +253,7 @@ ROWS: list[tuple[str, Call, int, int]] = [
     *each("sum nansum prod amax amin argmax argmin max min", 0, 5, X),
     *each("mean nanmean", 0, 6, X),
     *each("all any median nanmedian count_nonzero aminmax", 0, 6, X),
+    *each("_is_all_true _is_any_true", 0, 6, TRUTH),
     ("mode", lambda: torch.mode(torch.zeros(2, 3)), 0, 6),
     ("kthvalue", lambda: torch.kthvalue(X, 1), 0, 6),
     *each("nonzero argwhere unique_consecutive", 0, 6, torch.ones(2, 3)),

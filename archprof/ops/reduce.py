@@ -87,8 +87,8 @@ def argmax(out: Tensor, input: Tensor, dim: int | None = None, keepdim: bool = F
     return Facts(flops=input.elements - out.elements)
 
 
-@rule("all", "any", "count_nonzero", "median", "nanmedian", "mode", "kthvalue", "aminmax", "nonzero", "argwhere",
-      "nonzero_static", "unique_consecutive")  # fmt: skip
+@rule("all", "any", "is_all_true", "is_any_true", "count_nonzero", "median", "nanmedian", "mode", "kthvalue", "aminmax",
+      "nonzero", "argwhere", "nonzero_static", "unique_consecutive")  # fmt: skip
 def scan(out: Tensor | tuple[Tensor, ...], input: Tensor, *settings: Any, **options: Any) -> Facts:
     """[*, k] -> [*]
 

@@ -45,7 +45,10 @@ def suggested(config: Any, known: Sequence[str]) -> dict[str, Sizes]:
     A text alone stands for a text with pictures or sound where these come in pieces of several sizes.
     """
     found = {name: size for name in known if name in DEFAULTS and (size := DEFAULTS[name](config)) is not None}
-    if IN_PIECES.intersection(known) and "input_ids" in found:
+    in_pieces = (
+        first(config, "image_grid_pinpoints") or getattr(first(config, "vision_config"), "model_type", "") == "pixtral"
+    )
+    if (in_pieces or IN_PIECES.intersection(known)) and "input_ids" in found:
         found = {name: size for name, size in found.items() if name.endswith("ids")}
     if {"pixel_attention_mask", "image_attention_mask"}.intersection(known) and "pixel_values" in found:
         found["pixel_values"] = (1, *found["pixel_values"])  # one of several pictures
@@ -123,7 +126,7 @@ def spectrogram(config: Any) -> Sizes:
 
 
 IN_PIECES = frozenset({
-    "image_grid_thw", "image_sizes", "input_features_mask", "feature_attention_mask", "aspect_ratio_ids",
+    "image_grid_thw", "input_features_mask", "feature_attention_mask", "aspect_ratio_ids",
     "spatial_shapes", "image_embeds_position_mask", "high_res_pixel_values",
 })  # fmt: skip
 """Inputs that say how pictures or sounds of several sizes were cut."""

@@ -1,0 +1,197 @@
+"""Networks of transformers: Llama by hand arithmetic, the others as torch counts them while they run, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from archprof import inputs as given_inputs
+from archprof.cli import main
+from archprof.pipeline import profile
+from archprof.sources import SOURCES, Wish
+
+pytest.importorskip("transformers", reason="transformers is not installed")
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # transformers' own
+
+SMALL = {
+    "hidden_size": "64", "intermediate_size": "128", "num_hidden_layers": "2", "num_attention_heads": "4", "vocab_size": "1000",
+}  # fmt: skip
+GQA = SMALL | {"num_key_value_heads": "2"}
+T5 = {
+    "d_model": "64",
+    "d_ff": "128",
+    "num_layers": "2",
+    "num_decoder_layers": "2",
+    "num_heads": "4",
+    "vocab_size": "1000",
+}
+SPEECH = {
+    "d_model": "64", "encoder_layers": "2", "decoder_layers": "2", "encoder_attention_heads": "4",
+    "decoder_attention_heads": "4", "encoder_ffn_dim": "128", "decoder_ffn_dim": "128",
+}  # fmt: skip
+TEXT = {f"text_config.{key}": value for key, value in SMALL.items()}
+VISION = {f"vision_config.{key}": value for key, value in SMALL.items() if key != "vocab_size"}
+LLAMA_8B = {
+    "hidden_size": "4096", "intermediate_size": "14336", "num_hidden_layers": "32", "num_attention_heads": "32",
+    "num_key_value_heads": "8", "vocab_size": "128256",
+}  # fmt: skip
+LLAMA_405B = {
+    "hidden_size": "16384", "intermediate_size": "53248", "num_hidden_layers": "126", "num_attention_heads": "128",
+    "num_key_value_heads": "8", "vocab_size": "128256",
+}  # fmt: skip
+
+
+def test_llama_is_counted_as_by_hand() -> None:
+    found = profile("transformers:llama", {"input_ids": (10,)}, batch=3, settings=GQA)
+    # a layer: query and output 64 x 64, key and value 64 x 2 heads of 16, gate, up and down 64 x 128, two norms of 64
+    projections = 2 * 64 * 64 + 2 * 64 * 32
+    assert projections == 12_288
+    layer = projections + 3 * 64 * 128 + 2 * 64
+    assert layer == 36_992
+    # embedding and head 1000 x 64 each, a norm at the end
+    assert found.params == 2 * layer + 2 * 1000 * 64 + 64 == 202_048
+    # 3 x 10 tokens through the matrices; 4 query heads, 10 x 10 pairs, 16 features, scores and mixing
+    dense = 3 * 10 * (2 * (12_288 + 24_576) + 64_000) + 2 * (3 * 4 * 10 * 10 * (16 + 16))
+    assert found.macs == dense == 4_208_640
+    # a causal mask leaves 10 * 11 / 2 of 100 pairs
+    assert found.totals["effective_macs"] == dense - 2 * 3 * 4 * 45 * 32 == 4_174_080
+    assert found.gaps == []
+
+
+@pytest.mark.parametrize(("settings", "params"), [(LLAMA_8B, 8_030_261_248), (LLAMA_405B, 405_853_388_800)])
+def test_llama_has_the_published_parameters(settings: dict[str, str], params: int) -> None:
+    found = profile("transformers:llama", settings=settings)
+    assert found.params == params
+    assert not any("CPU" in note for note in found.notes)
+    assert "all is true" in found.notes[0]
+
+
+def test_a_window_given_as_a_mask_is_dense() -> None:
+    wide, narrow = (profile("transformers:mistral", settings=GQA | {"sliding_window": size}) for size in ("4096", "16"))
+    assert wide.macs == narrow.macs
+    assert narrow.totals["effective_macs"] == narrow.macs > wide.totals["effective_macs"]
+
+
+def test_experts_cost_what_is_routed_to_them() -> None:
+    one, two = (
+        profile(
+            "transformers:mixtral",
+            settings=GQA | {"num_local_experts": "4", "num_experts_per_tok": str(chosen)},
+        )
+        for chosen in (1, 2)
+    )
+    assert one.params == two.params
+    assert two.macs - one.macs == 2 * 128 * 3 * 64 * 128  # two layers, 128 tokens, gate, up and down of one more expert
+
+
+def counted(model: str, settings: dict[str, str]) -> tuple[int, int]:
+    """Return parameters and MACs by torch's counter, on the CPU, attention as matrix products, experts one by one."""
+    opened = SOURCES["transformers"].function(model, Wish(settings=settings))
+    assert opened.real is not None
+    module: Any = opened.real().eval().requires_grad_(False)
+    if hasattr(module, "set_experts_implementation"):
+        module.set_experts_implementation("eager")
+    args, kwargs = given_inputs.call(module.forward, given_inputs.on("cpu", opened.inputs))
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        module(*args, **kwargs)
+    return sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("llama", GQA),
+        ("qwen3", GQA | {"head_dim": "16"}),
+        ("mistral", GQA | {"sliding_window": "16"}),
+        ("mixtral", GQA | {"num_local_experts": "4"}),
+        ("gpt2", {"n_embd": "64", "n_layer": "2", "n_head": "4", "vocab_size": "1000"}),
+        ("bert", SMALL),
+        ("t5", T5),
+        ("bart", SPEECH | {"vocab_size": "1000"}),
+        ("vit", SMALL | {"image_size": "64"}),
+        ("beit", SMALL | {"image_size": "64"}),
+        ("whisper", SPEECH | {"max_source_positions": "100"}),
+        ("audio-spectrogram-transformer", SMALL | {"max_length": "64"}),
+        ("clip", TEXT | VISION),
+        ("mamba", {"hidden_size": "64", "num_hidden_layers": "2", "vocab_size": "1000", "state_size": "4"}),
+    ],
+)
+def test_counts_are_those_of_torch(model: str, settings: dict[str, str]) -> None:
+    settings = {
+        key: value
+        for key, value in settings.items()
+        if not (model in {"vit", "beit", "audio-spectrogram-transformer"} and key == "vocab_size")
+    }
+    found = profile(f"transformers:{model}", settings=settings)
+    assert (found.params, found.macs) == counted(model, settings)
+    assert found.gaps == []
+    assert not any("CPU" in note for note in found.notes)
+
+
+def test_pictures_lengthen_the_text_they_stand_in() -> None:
+    settings = TEXT | VISION | {"vision_config.image_size": "56", "image_seq_length": "16"}
+    found = profile("transformers:llava", settings=settings)
+    assert {op.name: str(op.outputs[0]) for op in found.network.inputs} == {
+        "input_ids": "1x144", "pixel_values": "1x3x56x56",
+    }  # fmt: skip
+
+
+def test_a_config_of_a_file_names_its_class_and_type(tmp_path: Path) -> None:
+    config = {
+        "model_type": "bert", "architectures": ["BertForSequenceClassification"], "dtype": "bfloat16", "hidden_size": 64,
+        "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 1000,
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = profile(f"transformers:{tmp_path}", {"input_ids": (7,)}, batch=2, settings={"num_hidden_layers": "1"})
+    # embeddings (1000 + 512 + 2) x 64 and a norm; a layer of 4 x (64*64 + 64), (64*128 + 128), (128*64 + 64) and two norms;
+    # pooler 64*64 + 64; two classes
+    embeddings, layer = 1514 * 64 + 128, 4 * 4160 + 8320 + 8256 + 2 * 128
+    assert found.params == embeddings + layer + 4160 + 130
+    assert found.totals["param_bytes"] == 2 * found.params
+    assert str(found.network.inputs[0].outputs[0]) == "2x7"
+    assert found.network.inputs[0].outputs[0].dtype == "int64"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["transformers:lama"], "no model type 'lama', and there is no such file; did you mean 'llama'?"),
+        (["transformers:meta-llama/Llama-3.1-8B"], "there is no such file; nothing is downloaded: give a config.json"),
+        (["transformers:llama", "--set", "hiden_size=64"], "has no setting 'hiden_size'; did you mean 'hidden_size'?"),
+        (["transformers:llava", "--set", "text_config.hiden_size=64"], "llama has no setting 'hiden_size'"),
+        (["transformers:llama", "--set", "hidden_size.x=64"], "'hidden_size' has no settings of its own"),
+        (["transformers:llama", "--set", "hidden_size='wide'"], "LlamaConfig cannot be made"),
+        (["transformers:llama", "--input", "input_id=64"], "no input 'input_id'; did you mean 'input_ids'?"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, ["show", *arguments])
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"model_type": "llama", "auto_map": {"AutoModel": "m.Net"}}, "names code of its own"),
+        ({"model_type": "lama"}, "did you mean 'llama'?"),
+        ({"hidden_size": 64}, "it has no model_type"),
+        ({"model_type": "llama", "architectures": ["LamaForCausalLM"]}, "has no architecture 'LamaForCausalLM'"),
+    ],
+)
+def test_a_file_that_is_none_of_transformers_is_refused(tmp_path: Path, config: dict[str, Any], said: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    result = CliRunner().invoke(main, ["show", f"transformers:{path}"])
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
