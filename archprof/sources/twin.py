@@ -44,7 +44,11 @@ def twin(module: nn.Module, moved: Callable[[torch.Tensor], torch.Tensor]) -> An
     for part in found.modules():
         state = vars(part)
         for name, value in list(state.items()):  # Python copies no function
-            if isinstance(value, FunctionType) and any(isinstance(v, nn.Module) for _, v in reached(value)):
+            if (
+                isinstance(value, FunctionType)
+                and not hasattr(part, "is_function")
+                and any(isinstance(v, nn.Module) for _, v in reached(value))
+            ):
                 state[name] = rebound(value, memo)
         state["_compiled_call_impl"] = None  # module.compile() is undone in the twin
         state["_modules"].update({name: unwrapped(child) for name, child in state["_modules"].items()})
