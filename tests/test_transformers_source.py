@@ -160,6 +160,11 @@ def test_a_config_of_a_file_names_its_class_and_type(tmp_path: Path) -> None:
     assert found.network.inputs[0].outputs[0].dtype == "int64"
 
 
+def test_a_config_without_a_bound_on_positions_takes_the_usual_text() -> None:
+    settings = {"d_model": "64", "n_layer": "1", "n_head": "4", "d_inner": "128", "vocab_size": "1000"}
+    assert str(profile("transformers:xlnet", settings=settings).network.inputs[0].outputs[0]) == "1x128"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

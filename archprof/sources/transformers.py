@@ -179,7 +179,10 @@ def architecture(package: ModuleType, config: Any) -> Any:
     for task in (*(TASKS if getattr(config, "is_encoder_decoder", False) else ("MULTIMODAL_LM", *TASKS[3:])), ""):
         mapping = getattr(auto, f"MODEL_FOR_{task}_MAPPING" if task else "MODEL_MAPPING")
         if type(config) in mapping:
-            found = mapping[type(config)]
+            try:
+                found = mapping[type(config)]
+            except ValueError:  # a class that is listed, and is not there
+                continue
             return found[0] if isinstance(found, tuple) else found
     with contextlib.suppress(ImportError):
         auto = importlib.import_module(type(config).__module__.replace(".configuration_", ".modeling_"))

@@ -75,7 +75,7 @@ def first(config: Any, *names: str, default: Any = None) -> Any:
 def text(config: Any) -> Sizes:
     """Return the tokens of a text, `TOKENS` or as many as there are positions."""
     positions = first(config, "max_position_embeddings", "n_positions", "max_target_positions", default=TOKENS)
-    return (min(TOKENS, positions),)
+    return (min(TOKENS, positions) if positions > 0 else TOKENS,)  # XLNet has -1, for as many as one likes
 
 
 def decoded(config: Any) -> Sizes | None:
