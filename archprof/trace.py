@@ -91,11 +91,20 @@ class Recorder(MetaMode):
     """Notes every call that returns a tensor."""
 
     def __init__(
-        self, weights: Mapping[int, Weight | None], memo: dict[Any, Seen] | None = None, *, is_meta: bool = True
+        self,
+        weights: Mapping[int, Weight | None],
+        memo: dict[Any, Seen] | None = None,
+        *,
+        is_meta: bool = True,
+        assumes: bool = True,
     ) -> None:
-        """`weights` has the model's parameters and buffers by the identity of their tensors, None for its constants."""
+        """`weights` has the model's parameters and buffers by the identity of their tensors, None for its constants.
+
+        Where it `assumes` nothing, a question about a tensor's value fails on meta.
+        """
         super().__init__(memo)
         self.is_meta = is_meta
+        self.assumes = assumes
         self.weights = weights
         self.records: list[Record] = []
         self.origin = Origin("", "", None)
@@ -107,6 +116,8 @@ class Recorder(MetaMode):
         """Return what is `ASSUMED` of the answer, and note where that was asked first."""
         number = getattr(tensor, "_archprof", -1)
         made = (record.seen.kind for record in reversed(self.records) if number in record.outputs)
+        if not self.assumes:
+            return None
         kind = "contains" if func is torch.Tensor.__contains__ else next(made, "")
         if kind in ASSUMED:
             self.asked.setdefault(kind, self.origin.path)
@@ -222,7 +233,8 @@ def trace(
     fails, the graph ends there and the failure says why.
     """
     weights, named = _weights(module)
-    recorder = Recorder(named, memo, is_meta=on == "meta")
+    has_data = any(isinstance(tensor, torch.Tensor) and not tensor.is_meta for _, tensor in given_inputs.leaves(inputs))
+    recorder = Recorder(named, memo, is_meta=on == "meta", assumes=not has_data)  # who brings data wants it looked at
     values = {name: given_inputs.on(on, value) for name, value in inputs.items()}
     tensors = dict(given_inputs.leaves(values))
     sources: dict[int, Source] = {}

@@ -178,6 +178,26 @@ def test_a_model_that_looks_at_its_data_is_run_on_what_was_given() -> None:
     assert found.gaps == []
 
 
+class Masked(nn.Module):
+    """Skips its layer where everything is masked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return x if (mask == 0).all() else self.layer(x)
+
+
+def test_a_question_is_answered_by_the_data_given_and_assumed_only_without() -> None:
+    given = archprof.profile(Masked(), [(3, 4), torch.tensor([0, 1])])
+    assert given.macs == 3 * 4 * 4
+    assert given.notes[0].startswith("run on the CPU")
+    without = archprof.profile(Masked(), [(3, 4), (2,)])
+    assert without.macs == 0
+    assert without.notes == ("assumed of the data, which are not there: all is true (asked by the model)",)
+
+
 def test_wrappers_are_taken_off() -> None:
     plain, inner = nn.Sequential(nn.Linear(8, 4), nn.ReLU()), nn.Sequential(nn.Linear(8, 4), nn.ReLU())
     inner[1] = torch.compile(inner[1])

@@ -1,4 +1,4 @@
-"""torchvision's networks by name: classification, segmentation and video, built on meta and without weights."""
+"""torchvision's networks by name, detectors and optical flow too, built on meta and without weights."""
 
 from __future__ import annotations
 
