@@ -232,7 +232,7 @@ def trace(
     runs. It may be changed: it is put into evaluation mode, and one that caches what it computes keeps that. Where it
     fails, the graph ends there and the failure says why.
     """
-    weights, named = _weights(module)
+    weights, named, _kept = _weights(module)
     has_data = any(isinstance(tensor, torch.Tensor) and not tensor.is_meta for _, tensor in given_inputs.leaves(inputs))
     recorder = Recorder(named, memo, is_meta=on == "meta", assumes=not has_data)  # who brings data wants it looked at
     values = {name: given_inputs.on(on, value) for name, value in inputs.items()}
@@ -284,8 +284,13 @@ def _groups(module: nn.Module) -> Mapping[str, str]:
     return {p: type(m).__name__ for p, m in named if p and next(m.children(), None) and type(m).__name__ not in plain}
 
 
-def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight | None]]:
-    """Return all weights, and the first name of each by the identity of its tensor; None for tensors that are constants."""
+def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight | None], list[torch.Tensor]]:
+    """Return all weights, and the first name of each by the identity of its tensor; None for tensors that are constants.
+
+    Last come these tensors themselves, to be kept while identities are looked up: a model may replace one as it runs
+    (spectral norm does), and the next tensor made would get its identity.
+    """
+    kept: list[torch.Tensor] = []
     found: list[Weight] = []
     by_identity: dict[int, Weight | None] = {}
     storages: dict[int, int] = {}
@@ -301,14 +306,16 @@ def _weights(module: nn.Module) -> tuple[list[Weight], dict[int, Weight | None]]
                 is_trainable = tensor.requires_grad and not is_buffer
                 weight = Weight(f"{prefix}{name}", described(tensor), is_trainable, is_buffer, storage)
                 into.append(weight)
+                kept.append(tensor)
                 by_identity.setdefault(id(tensor), weight)
     for part in module.modules():  # after the weights: a recurrent net keeps a list of its own
         for value in vars(part).values():
             if isinstance(value, torch.Tensor) or type(value) in {list, tuple}:
                 for tensor in tensors_in(value):
+                    kept.append(tensor)
                     by_identity.setdefault(id(tensor), None)
     found += buffers
-    return found, by_identity
+    return found, by_identity, kept
 
 
 def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:

@@ -178,6 +178,13 @@ def test_a_model_that_looks_at_its_data_is_run_on_what_was_given() -> None:
     assert found.gaps == []
 
 
+@pytest.mark.filterwarnings("ignore:.*spectral_norm")
+def test_a_tensor_is_not_taken_for_one_that_is_gone() -> None:
+    net = nn.Sequential(nn.utils.spectral_norm(nn.Linear(4, 4)), nn.ReLU(), nn.Linear(4, 3))  # replaces its weight
+    first = archprof.profile(net, (2, 4)).to_json()
+    assert all(archprof.profile(net, (2, 4)).to_json() == first for _ in range(200))
+
+
 class Masked(nn.Module):
     """Skips its layer where everything is masked."""
 
