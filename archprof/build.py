@@ -41,7 +41,7 @@ def build(spec: Spec, device: str | torch.device = "meta") -> fx.GraphModule:
     runs, trains, deep-copies and exports like any other. A network with several outputs returns a dict of them.
     Raises UserError for an unknown device or one with too little memory, SpecError where tied weights differ in shape.
     """
-    target = _device(device)
+    target = device_called(device)
     if target.type != "meta":
         _check_memory(build(spec), target)
     root, graph = nn.Module(), fx.Graph()
@@ -69,7 +69,8 @@ def build(spec: Spec, device: str | torch.device = "meta") -> fx.GraphModule:
     return module
 
 
-def _device(device: str | torch.device) -> torch.device:
+def device_called(device: str | torch.device) -> torch.device:
+    """Return a device of this machine by its name; raise UserError where there is none."""
     try:
         target = torch.device(device)
         torch.empty(0, device=target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import gc
 import os
 import sys
@@ -15,11 +16,14 @@ import click
 from archprof import __version__
 from archprof.errors import DrawingError, ModelError, UserError
 from archprof.options import (
+    FLOATS,
     Names,
     color_option,
     convention_option,
     model_options,
+    run_options,
     terminal,
+    time_option,
     training_options,
     view_options,
 )
@@ -83,6 +87,7 @@ def main() -> None:
 @click.option("--path", default="", help="Only what is at or below this path.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, json, markdown, latex ... ; a pipe gets tsv.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where the cost of an op is unknown.")
+@time_option
 @color_option
 def show(models: Sequence[str], path: str, format_: str, strict: bool, color: str, **options: Any) -> None:
     """Print the table of a model (or of several): layers, shapes, parameters, multiply-adds."""
@@ -108,6 +113,24 @@ def show(models: Sequence[str], path: str, format_: str, strict: bool, color: st
         for model, gap in gaps:
             click.echo(f"{model}: {gap.op} is unknown: {gap.reason}", err=True)
         sys.exit(1)
+
+
+@main.command("time")
+@click.argument("model")
+@functools.partial(model_options, dtypes=(*FLOATS, "tf32"))
+@run_options
+@view_options
+@click.option("--path", default="", help="Only what is at or below this path.")
+@click.option(
+    "--format", "format_", default="", help="table, tsv, json, chrome-trace, speedscope ... ; a pipe gets tsv."
+)
+@color_option
+def time_(model: str, path: str, format_: str, color: str, **options: Any) -> None:
+    """Run a model with random weights and print the time of every op, beside that of the pass as a whole."""
+    format_ = format_ or default_format()
+    check_format(format_)
+    profile = timed(model, options)
+    click.echo(profile.render(format_, path=path, **viewing(options, color)), nl=False)
 
 
 @main.command()
@@ -145,7 +168,7 @@ def compare(
 @click.option("-o", "--output", required=True, help="x.svg, x.pdf, x.png or x.dot; FOLDER/ for MODEL.svg of several.")
 @model_options
 @convention_option
-@click.option("--metric", help="What colours the boxes.  [default: macs, or the counts of --as]")
+@click.option("--metric", help="What colours the boxes: macs, params, bytes, time ...  [default: macs]")
 @click.option("--depth", type=click.IntRange(min=1), help="Levels of modules to open; by default where the cost is.")
 @click.option("--expand", multiple=True, metavar="GLOB", help="Open these modules.")
 @click.option("--collapse", multiple=True, metavar="GLOB", help="Keep these modules shut.")
@@ -158,6 +181,7 @@ def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
     drawing = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
     drawing["metric"] = drawing["metric"] or options["convention"] or "macs"
+    options["time"] = drawing["metric"] == "time"
     if not output:
         raise click.UsageError("-o needs the name of a file or a folder")
     into_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - pathlib's raises for long names
@@ -221,8 +245,8 @@ def verify(model: str, against: str, tolerance: float, format_: str, color: str,
         twins = twin(load(model, **chosen(options)), against, tolerance=tolerance)
         click.echo(described(twins), nl=False)
         sys.exit(0 if twins.is_same else 1)
+    from archprof.progress import shown
     from archprof.verify import verify as oracles
-    from archprof.verify.progress import shown
 
     profile = profiled(model, options)
     with shown() as tell:
@@ -286,10 +310,23 @@ def list_(what: str, color: str) -> None:
 
 def profiled(model: str, options: Mapping[str, Any]) -> Profile:
     """Return the profile that the model options ask for."""
+    if options.get("time"):
+        return timed(model, options)
     from archprof.pipeline import profile
 
     optimizer = options["optimizer"] if options.get("backward") else ""
     return profile(model, **chosen(options), convention=options.get("convention", ""), optimizer=optimizer)
+
+
+def timed(model: str, options: Mapping[str, Any]) -> Profile:
+    """Return the profile of a model that was run and timed as the options ask."""
+    from archprof.progress import shown
+    from archprof.runs.measure import time
+
+    names = ("device", "mode", "amp", "channels_last", "compiled", "cold", "threads", "training", "budget_s")
+    how = {name: options[name] for name in names if name in options}
+    with shown() as tell:
+        return time(model, **chosen(options), **how, tell=tell)
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,14 +104,15 @@ def tensors_of(inputs: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def on(device: str, value: Any) -> Any:
-    """Return a nest with tensors on `device` ("meta" or "cpu") in place of its Tensors, real ones copied.
+    """Return a nest with tensors on `device` in place of its Tensors, real ones copied.
 
-    On the CPU a Tensor becomes floats between 0 and 1, whole numbers that are 0 (in range for any table), or True.
+    Elsewhere than on "meta" a Tensor becomes floats between 0 and 1, whole numbers that are 0 (in range for any table), or
+    True.
     """
     if isinstance(value, torch.Tensor):
-        return empty(described(value)) if device == "meta" or value.is_meta else value.detach().to("cpu", copy=True)
+        return empty(described(value)) if device == "meta" or value.is_meta else value.detach().to(device, copy=True)
     if isinstance(value, Tensor):
-        return empty(value) if device == "meta" else _random(value)
+        return empty(value) if device == "meta" else _random(value).to(device)
     if isinstance(value, Mapping):
         return {key: on(device, item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

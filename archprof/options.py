@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Names(click.ParamType):
         return value if isinstance(value, tuple) else tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def model_options(command: Callable[..., Any], dtypes: Sequence[str] = FLOATS) -> Callable[..., Any]:
     """Add the options that say which model is meant."""
     options = [
         click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec."),
@@ -64,7 +64,7 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             help="Another input size, such as image=3x192x192 or ids=128:int64.",
         ),
-        click.option("--dtype", type=click.Choice(FLOATS), help="Type of the weights and float inputs."),
+        click.option("--dtype", type=click.Choice(dtypes), help="Type of the weights and float inputs."),
         click.option(
             "--plugin",
             "plugins",
@@ -104,6 +104,41 @@ color_option = click.option(
 convention_option = click.option(
     "--as", "convention", default="", metavar="TOOL", help="Count as another tool does (archprof list conventions)."
 )
+
+
+time_option = click.option("--time", is_flag=True, help="Run it and measure the time of every op, too (see `time`).")
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where and how a model is run; their names are those of `archprof.time`."""
+    flag = {"is_flag": True}
+    options = [
+        click.option("--device", default="", help="cpu, cuda, cuda:1 or mps.  [default: cuda where there is one]"),
+        click.option(
+            "--mode",
+            type=click.Choice(["eager", "queued", "graph"]),
+            default="eager",
+            show_default=True,
+            help="On CUDA: as users see it, with launches that run ahead, or as a CUDA graph.",
+        ),
+        click.option("--amp", **flag, help="Under autocast."),
+        click.option("--channels-last", **flag, help="Pictures with their channels last."),
+        click.option("--compile", "compiled", **flag, help="Time the pass under torch.compile too."),
+        click.option("--cold", **flag, help="Clear the last cache before every pass."),
+        click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU.  [default: torch's]"),
+        click.option("--train", "training", **flag, help="Training mode, and the backward pass too."),
+        click.option(
+            "--budget",
+            "budget_s",
+            type=click.FloatRange(min=0.1),
+            default=20.0,
+            show_default=True,
+            help="Seconds, at most.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:

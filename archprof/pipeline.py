@@ -75,14 +75,32 @@ def profile(
     (120422400, 12443648)
     """
     memo: dict[Any, Seen] = {}
-    if not isinstance(model, (str, os.PathLike, Spec)) and (batch != 1 or dtype is not None or settings):
-        raise UserError("a module has its own batch, dtype and settings: give inputs with the batch you want")
     with ALONE:
-        if isinstance(model, (str, os.PathLike, Spec)):
-            opened = open_model(model, Wish(batch, inputs or {}, dtype, settings or {}), memo)
-        else:
-            opened = module.opened(model, inputs)
+        opened = opened_by(model, inputs, batch, dtype, settings, memo)
         traced, notes = traced_somewhere(opened, memo)
+    return profile_of(opened, traced, notes, convention, optimizer)
+
+
+def opened_by(
+    model: Any,
+    inputs: Any,
+    batch: int = 1,
+    dtype: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    memo: dict[Any, Seen] | None = None,
+) -> Opened:
+    """Return a model as `profile` takes it, ready to be traced; raise UserError for what a module cannot be asked."""
+    if isinstance(model, (str, os.PathLike, Spec)):
+        return open_model(model, Wish(batch, inputs or {}, dtype, settings or {}), memo)
+    if batch != 1 or dtype is not None or settings:
+        raise UserError("a module has its own batch, dtype and settings: give inputs with the batch you want")
+    return module.opened(model, inputs)
+
+
+def profile_of(
+    opened: Opened, traced: Traced, notes: tuple[str, ...] = (), convention: str = "", optimizer: str = ""
+) -> Profile:
+    """Return the Profile of what was traced; raise ModelError with it where the model failed."""
     if traced.failure is not None and opened.real is None:
         raise traced.failure.error  # a spec that expands can be traced: this is our own mistake
     graph = traced.graph

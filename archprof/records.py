@@ -156,16 +156,56 @@ def contraction(*terms: tuple[int, ...], flops: int = 0, **rest: Any) -> Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """How measured seconds lie: median, quartiles, least, 90th percentile, the median's 95 % interval, how many they are."""
+
+    median: float
+    quarter: float
+    three_quarters: float
+    least: float
+    ninety: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def iqr(self) -> float:
+        """Range between the quartiles."""
+        return self.three_quarters - self.quarter
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """A measured pass: `bare` as the model runs, `marked` with a mark after every op, in seconds.
+
+    `rows_s` is the sum of the rows' medians, `coverage` how much of a marked pass the rows are (median over the passes).
+    `compiled` is the pass under torch.compile, `peak_bytes` the most memory an accelerator's allocator held.
+    `settings` say how it was run, `machine` on what.
+    """
+
+    device: str
+    bare: Spread
+    marked: Spread
+    rows_s: float
+    coverage: float
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    compiled: Spread | None = None
+    peak_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A measure of an op: its name, unit (`count`, `bytes`, `s`, `shape`, `text`), how it totals, what it means.
 
-    `total` is `sum`, `max`, `last` or `none`.
+    `total` is `sum`, `max`, `last`, `none` or `ratio`: then `parts` are the columns whose totals are divided.
     """
 
     name: str
     unit: str
     total: str
     meaning: str
+    parts: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)

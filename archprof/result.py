@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError, nearest
 from archprof.graph import Graph
-from archprof.records import Claim, Column, Op, Unknown
+from archprof.records import Claim, Column, Op, Timing, Unknown
 
 if TYPE_CHECKING:
     import os
@@ -53,6 +53,7 @@ class Profile:
 
     `columns` are measures of the ops and `values[name]` a column's values, in the order of `network.ops` (None: unknown).
     Counts are for the batch given; counts and bytes are ints. `notes` are what a reader of the numbers has to know.
+    `timing` is there where the network was run and measured.
     `convention` names the column that counts as another tool does, which tables then show in place of MACs.
 
     >>> import archprof
@@ -70,22 +71,27 @@ class Profile:
     notes: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     convention: str = ""
+    timing: Timing | None = None
     _run: Any = field(default=None, repr=False)  # (Traced, Opened), for `verify`: types that come with torch
 
     # Totals.
 
     @cached_property
-    def totals(self) -> dict[str, int]:
+    def totals(self) -> dict[str, Any]:
         """The total of every column that has one, over the ops whose value is known; `gaps` lists those it misses."""
         ops = range(len(self.network))
         summed = [name for name, column in self.columns.items() if column.total != "none"]
         return {name: self.total(name, ops) + self.outside.get(name, 0) for name in summed}
 
-    def total(self, column: str, ops: Sequence[int] | Iterator[int]) -> int:
+    def total(self, column: str, ops: Sequence[int] | Iterator[int]) -> Any:
         """Return a column's total over those ops of the given numbers that are known, as its `total` says."""
+        how = self.columns[column].total
+        if how == "ratio":
+            ops = list(ops)
+            above, below = (self.total(part, ops) for part in self.columns[column].parts)
+            return above / below if below else 0
         values = self.values[column]
         known = [value for number in ops if (value := values[number]) is not None]
-        how = self.columns[column].total
         if not known:
             return 0
         return sum(known) if how == "sum" else max(known) if how == "max" else known[-1]

@@ -6,18 +6,40 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import fx
 
 from archprof import units
-from archprof.build import free_bytes
+from archprof.build import build, free_bytes
 from archprof.errors import UserError
 from archprof.trace import ASSUMED, Failure, Traced, trace
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from archprof.meta import Seen
     from archprof.sources import Opened
 
 LONG = 400
 """Characters of a model's own error that are told."""
+
+
+def with_weights(opened: Opened) -> nn.Module:
+    """Return a model on the CPU with random weights, or those it has; raise UserError where it cannot be had.
+
+    The system would end a process that asks for more memory than there is, so half of what is free is the limit.
+    """
+    needed = sum(t.numel() * t.element_size() for t in (*opened.module.parameters(), *opened.module.buffers()))
+    free = free_bytes(torch.device("cpu"))
+    if free is not None and needed > free // 2:
+        raise UserError(f"weights of {units.size(needed)} are too large to run it here")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if opened.real is not None:
+            return opened.real()
+        spec = opened.module.meta.get("archprof") if isinstance(opened.module, fx.GraphModule) else None
+        if spec is None:
+            raise UserError("it can be opened on meta only")
+        return build(spec, "cpu")
 
 
 def traced_somewhere(opened: Opened, memo: dict[Any, Seen]) -> tuple[Traced, tuple[str, ...]]:

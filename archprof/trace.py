@@ -77,6 +77,7 @@ class Traced:
 
     `reads` says of every tensor in an op's call, in order, what it is: a Weight, the number of an input, None: a constant.
     `assumed` are the modules that asked for the value of a tensor on meta and got what is `ASSUMED`, by the op's kind.
+    `numbers` are those that a recorder gave the inputs' tensors, by their names.
     """
 
     graph: Graph
@@ -85,6 +86,7 @@ class Traced:
     failure: Failure | None = None
     on: str = "meta"
     assumed: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 class Recorder(MetaMode):
@@ -224,24 +226,31 @@ def _watched(
 
 
 def trace(
-    module: nn.Module, inputs: Mapping[str, Any], memo: dict[Any, Seen] | None = None, on: str = "meta"
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    memo: dict[Any, Seen] | None = None,
+    on: str = "meta",
+    *,
+    training: bool = False,
+    kind: type[Recorder] | Callable[..., Recorder] = Recorder,
 ) -> Traced:
     """Return what is recorded of running `module` once, in evaluation mode, on `inputs` (see `archprof.inputs`).
 
-    The module has to be on the device `on` already: "meta", where shapes are enough, or "cpu", where every function really
-    runs. It may be changed: it is put into evaluation mode, and one that caches what it computes keeps that. Where it
-    fails, the graph ends there and the failure says why.
+    The module has to be on the device `on` already: "meta", where shapes are enough, or one where every function really
+    runs. It may be changed: it is put into evaluation mode (or `training`), and one that caches what it computes keeps
+    that. Where it fails, the graph ends there and the failure says why. `kind` makes a Recorder that notes more.
     """
     weights, named, _kept = _weights(module)
     has_data = any(isinstance(tensor, torch.Tensor) and not tensor.is_meta for _, tensor in given_inputs.leaves(inputs))
-    recorder = Recorder(named, memo, is_meta=on == "meta", assumes=not has_data)  # who brings data wants it looked at
+    # who brings data wants it looked at, so that nothing is assumed of it
+    recorder = kind(named, memo, is_meta=on == "meta", assumes=not has_data)
     values = {name: given_inputs.on(on, value) for name, value in inputs.items()}
     tensors = dict(given_inputs.leaves(values))
     sources: dict[int, Source] = {}
     for name, tensor in tensors.items():
         tensor._archprof = next(NUMBERS)  # noqa: SLF001 - our own mark
         sources[tensor._archprof] = (name, 0)  # noqa: SLF001
-    module.eval()
+    module.train(training)
     result, failure = None, None
     with torch.no_grad():
         try:
@@ -259,13 +268,14 @@ def trace(
     for op, record in zip(ops, recorder.records, strict=True):
         rows.append((op, [sources.get(number) for _, number in record.inputs]))
         sources.update({number: (op.name, place) for place, number in enumerate(record.outputs)})
-    found = {name: sources.get(getattr(tensor, "_archprof", -1)) for name, tensor in _outputs(result)}
+    found = {name: sources.get(getattr(tensor, "_archprof", -1)) for name, tensor in outputs_of(result)}
     outputs = {name: source for name, source in found.items() if source is not None}
     described_inputs = {name: described(tensor) for name, tensor in tensors.items()}
     graph = Graph.of(described_inputs.items(), rows, outputs, weights, _groups(module))
     seen = {op.name: record.seen for op, record in zip(ops, recorder.records, strict=True)}
     reads = {op.name: record.reads for op, record in zip(ops, recorder.records, strict=True)}
-    return Traced(graph, seen, reads, failure, on, recorder.asked)
+    numbers = {source[0]: number for number, source in sources.items() if source and source[0] in tensors}
+    return Traced(graph, seen, reads, failure, on, recorder.asked, numbers)
 
 
 def _failure(recorder: Recorder, error: Exception) -> Failure:
@@ -339,7 +349,7 @@ def _named_ops(records: list[Record], taken: set[str]) -> list[Op]:
     return ops
 
 
-def _outputs(result: Any) -> list[tuple[str, torch.Tensor]]:
+def outputs_of(result: Any) -> list[tuple[str, torch.Tensor]]:
     """Return the tensors that a model returns, by name: keys of a dict and fields of a dataclass, `out` for one alone."""
     named = list(_leaves("", result))
     if len(named) == 1 and not isinstance(result, Mapping):

@@ -187,7 +187,7 @@ MISTAKES = [
     ("show resnet5", "did you mean 'resnet"),
     ("show nosuch.yaml", "error: there is no file 'nosuch.yaml'"),
     ("show chain.yaml:other", "chain has no variant 'other'"),
-    ("show chain.yaml --format pdf", "there is no format 'pdf'; there are csv"),
+    ("show chain.yaml --format pdf", "there is no format 'pdf'; there are chrome-trace, csv"),
     ("show chain.yaml --columns mac", "there is no column 'mac'; did you mean 'macs'?"),
     ("show chain.yaml --sort mac", "there is no column 'mac'; did you mean 'macs'?"),
     ("show chain.yaml --path cnv", "chain has nothing at 'cnv'; did you mean 'conv'?"),

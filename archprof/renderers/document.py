@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ from archprof.records import Facts
 from archprof.renderers import View, renderer
 from archprof.result import Profile
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 @renderer("json", ".json")
@@ -51,5 +52,6 @@ def as_dict(profile: Profile) -> dict[str, Any]:
             name: {"unit": c.unit, "total": c.total, "meaning": c.meaning} for name, c in profile.columns.items()
         },
         "ops": ops,
+        **({} if profile.timing is None else {"timing": dataclasses.asdict(profile.timing)}),
         "versions": dict(profile.versions),
     }

@@ -11,8 +11,11 @@ from archprof.errors import UserError
 from archprof.renderers import View, renderer
 
 if TYPE_CHECKING:
+    from archprof.renderers.diagram.measure import Listed
     from archprof.result import Profile
 
+COLUMNS = {"time": "measured_s"}
+"""Short names of metrics that are columns."""
 SUFFIXES = (".svg", ".pdf", ".png", ".dot")
 
 
@@ -27,7 +30,20 @@ def source(profile: Profile, **options: Any) -> str:
     from archprof.renderers.diagram import diagram
 
     inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.network.inputs)
-    return diagram(profile.network, title=profile.model, note=f"input {inputs}", **options)
+    listed = column(profile, options.get("metric", ""))
+    return diagram(profile.network, title=profile.model, note=f"input {inputs}", listed=listed, **options)
+
+
+def column(profile: Profile, metric: str) -> Listed | None:
+    """Return the column that a metric names, where it is one that adds up and no metric of the diagram's own."""
+    from archprof.renderers.diagram import METRICS
+
+    name = COLUMNS.get(metric, metric)
+    if metric == "time" and name not in profile.columns:
+        raise UserError("time is measured first: draw archprof.time(...), or archprof draw --metric time")
+    if metric in METRICS or name not in profile.totals:
+        return None
+    return profile.columns[name], profile.values[name]
 
 
 def title(profile: Profile) -> str:
@@ -59,4 +75,5 @@ def picture(profile: Profile, text: str, format: str, options: dict[str, object]
 
     made = render(text, format)
     metric = str(options.get("metric", "macs"))
-    return accessible(made, title(profile), description(profile.network, metric)) if format == "svg" else made
+    told = description(profile.network, metric, column(profile, metric)) if format == "svg" else ""
+    return accessible(made, title(profile), told) if format == "svg" else made

@@ -161,10 +161,16 @@ def _look(profile: Profile, group: Group | int) -> object:
     ]
 
 
+ON_TOP = (
+    "backward_macs", "measured_s", "backward_s", "host_s", "achieved_flops_per_s", "time_s", "bound", "fused_bytes", "intensity",
+)  # fmt: skip
+"""Columns that a profile has only where they were asked for; those that matter most come first."""
+
+
 def usual(profile: Profile, names: Iterable[str]) -> list[str]:
-    """Return the columns a table has by default: another tool's counts in place of MACs, and training's, if they are there."""
+    """Return the columns a table has by default: another tool's counts in place of MACs, and what was asked for on top."""
     found = [profile.convention or name if name == "macs" else name for name in names]
-    return [*found, "backward_macs"] if "backward_macs" in profile.columns else found
+    return [*found, *(name for name in ON_TOP if name in profile.columns)]
 
 
 def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
@@ -192,11 +198,18 @@ def is_partial(profile: Profile, row: Row, column: str) -> bool:
 
 
 def cell(profile: Profile, row: Row, column: str, *, raw: bool) -> str:
-    """Return a value for people: `-` is unknown, `>` in front means that some of it is unknown."""
+    """Return a value for people: `-` is unknown, `>` in front means that some of it is, `~` that it varies."""
     number = value(profile, row, column)
     if number is None:
         return "-"
-    return ">" * is_partial(profile, row, column) + units.written(number, profile.columns[column].unit, raw=raw)
+    mark = "~" if is_unresolved(profile, row, column) else ">" * is_partial(profile, row, column)
+    return mark + units.written(number, profile.columns[column].unit, raw=raw)
+
+
+def is_unresolved(profile: Profile, row: Row, column: str) -> bool:
+    """Tell whether this is the time of one op, and too short or too uneven to stand for itself."""
+    flagged = len(row.ops) == 1 and column == "measured_s"
+    return flagged and profile.values["measured_flag"][row.ops[0]] == "unresolved"
 
 
 def total_cell(profile: Profile, column: str, *, raw: bool) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archprof import units
+from archprof.records import Timing
 from archprof.renderers import View, renderer
 from archprof.renderers.rows import Row, cell, columns_of, rows_of, usual, value
 from archprof.result import Profile
@@ -22,6 +23,13 @@ GAP = 2
 """Characters between two columns."""
 PERCENT = 6
 """Characters of a percentage."""
+FLAGS = {
+    "unresolved": "~ too short, or its quartiles lie far apart",
+    "launch-bound": "launch-bound, the host takes longer to launch it than the device to run it",
+}
+CLOCKS = {"thread": "CPU time of the thread", "wall": "wall clock", "events": "device events"}
+UNEVEN = 0.1
+"""A pass whose quartiles are further apart than this part of its median is told to be uneven."""
 FEW = 5
 """So many gaps are named."""
 
@@ -32,7 +40,7 @@ def table(profile: Profile, view: View) -> str:
     rows = rows_of(profile, view)
     columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
     summed = [name for name in columns if name in profile.totals]
-    counts = profile.convention or "macs"
+    counts = next((name for name in ("measured_s", "time_s") if name in columns), profile.convention or "macs")
     metric = view.sort or (counts if counts in columns or not summed else summed[0])
     cells = {
         "layer": [prefix(row) + short(row.name) for row in rows],
@@ -164,6 +172,7 @@ def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) ->
     """Return the lines below: gaps, what is not shown, what the words mean."""
     lines = [f"! {gaps_line(profile)}"] if profile.gaps else []
     lines += profile.notes
+    lines += [] if profile.timing is None else timed(profile, profile.timing)
     shown = max((len(row.last) for row in rows), default=1)
     if view.depth is None and any(row.is_group and not row.is_open for row in rows):
         lines.append(
@@ -178,6 +187,43 @@ def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) ->
         lines.append(f"{profile.convention}: {profile.columns[profile.convention].meaning}")
     lines.append("MAC = multiply-accumulate of a contraction, bias apart; FLOPs = 2 x MACs + other arithmetic")
     return lines
+
+
+def timed(profile: Profile, timing: Timing) -> list[str]:
+    """Return what is to be known of a measured pass: how long it takes, how far the rows explain it, on what it ran."""
+    bare, marked = timing.bare, timing.marked
+    half = units.duration((bare.high - bare.low) / 2)
+    first = (
+        f"a pass takes {units.duration(bare.median)} (± {half}, {bare.n} passes, least {units.duration(bare.least)})"
+    )
+    first += f"; {marked.median / bare.median - 1:+.1%} with a mark after every op"
+    first += f"; the ops add up to {timing.rows_s / bare.median:.1%} of it"
+    outside = bare.median - timing.rows_s
+    if outside > 0:
+        first += f", the rest ({units.duration(outside)}) is the model's own Python between them"
+    says = [first]
+    if timing.compiled is not None:
+        times = f"{bare.median / timing.compiled.median:.2f}x as fast"
+        says.append(f"under torch.compile a pass takes {units.duration(timing.compiled.median)}, {times}")
+    if timing.peak_bytes:
+        says.append(f"the allocator held at most {units.size(timing.peak_bytes)}")
+    if bare.iqr > UNEVEN * bare.median:
+        says.append(f"! uneven: the middle half of the passes spans {bare.iqr / bare.median:.0%} of their median")
+    load, threads = timing.machine.get("load", [0])[0], timing.machine.get("threads", 0)
+    if load + threads > timing.machine.get("cores", load + threads) + 1 and timing.settings["clock"] == "wall":
+        says.append(f"! other programs were running (load {load:.1f}): --threads 1 measures what this one takes itself")
+    flags = profile.values["measured_flag"]
+    says += [f"{FLAGS[flag]}: {flags.count(flag)} of {len(flags)} ops" for flag in FLAGS if flag in flags]
+    on = ", ".join(filter(None, [timing.machine.get("name", ""), counted(threads, "thread")]))
+    how = [name.replace("_", " ") for name, value in timing.settings.items() if value is True]
+    how += [timing.settings["mode"], CLOCKS[timing.settings["clock"]]]
+    says.append(f"on {timing.device} ({on}): {', '.join(how)}; random inputs; medians, never means")
+    return says
+
+
+def counted(number: int, what: str) -> str:
+    """Return `1 thread` or `2 threads`; nothing for none."""
+    return f"{number} {what}{'s' * (number != 1)}" if number else ""
 
 
 def plain(text: str) -> str:

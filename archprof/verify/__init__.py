@@ -6,17 +6,15 @@ what stays unexplained is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archprof.errors import UserError
+from archprof.progress import Tell, nobody
 
 if TYPE_CHECKING:
     from archprof.result import Profile
-
-Tell = Callable[[str, float], None]
-"""Hears what is being done, and which part of all is done already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ def verify(profile: Profile, tell: Tell | None = None) -> Verification:
 
     if profile._run is None:  # noqa: SLF001 - kept for this
         raise UserError(f"{profile.model} cannot be verified: its profile does not know the run it came from")
-    tell = tell or _nobody
+    tell = tell or nobody
     traced, opened = profile._run  # noqa: SLF001
     graph = profile.network
     checks = tuple(checked(graph, traced.seen, lambda what, part: tell(what, part / 3)))
@@ -120,7 +118,3 @@ def verify(profile: Profile, tell: Tell | None = None) -> Verification:
         tell(tool, number / 3)
         counts.append(count(traced, opened, profile.macs))
     return Verification(profile.model, profile.macs, checks, tuple(counts))
-
-
-def _nobody(what: str, part: float) -> None:
-    pass

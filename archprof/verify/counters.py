@@ -13,8 +13,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archprof import inputs as given_inputs
-from archprof import units
-from archprof.build import build, free_bytes
 from archprof.conventions import CONVENTIONS, column
 from archprof.decompose import replayed
 from archprof.errors import UserError
@@ -22,6 +20,7 @@ from archprof.graph import Graph
 from archprof.meta import Seen, tensors_in
 from archprof.records import Facts, Op
 from archprof.sources import Opened
+from archprof.substrate import with_weights
 from archprof.trace import Traced
 from archprof.verify import Count, Difference
 from archprof.verify.decomposition import Leaves, plain_attention, told
@@ -179,18 +178,7 @@ def runnable(traced: Traced, opened: Opened, on: str) -> tuple[nn.Module, tuple[
     """
     if traced.failure is not None:
         raise UserError("the model fails")
-    module = opened.module
-    if on == "cpu":
-        needed, free = sum(weight.tensor.bytes for weight in traced.graph.weights), free_bytes(torch.device("cpu"))
-        if free is not None and needed > free // 2:
-            raise UserError(f"weights of {units.size(needed)} are too large to run it here")
-        with torch.random.fork_rng(devices=[]):
-            if opened.real is not None:
-                module = opened.real()
-            elif isinstance(module, torch.fx.GraphModule) and "archprof" in module.meta:
-                module = build(module.meta["archprof"], "cpu")
-            else:
-                raise UserError("it can be opened on meta only")
+    module = opened.module if on == "meta" else with_weights(opened)
     values = {name: given_inputs.on(on, value) for name, value in opened.inputs.items()}
     whole = Plain(module, values).eval()
     return whole, tuple(tensor for _, tensor in given_inputs.leaves(values))

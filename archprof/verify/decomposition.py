@@ -17,8 +17,9 @@ from archprof.errors import UserError
 from archprof.graph import Graph
 from archprof.meta import Seen
 from archprof.ops import tensors
+from archprof.progress import Tell
 from archprof.records import Facts, Op
-from archprof.verify import Check, Tell
+from archprof.verify import Check
 
 aten = torch.ops.aten
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archprof.graph import Graph
-    from archprof.renderers.diagram.measure import Costs
+    from archprof.renderers.diagram.measure import Costs, Listed
 
 __all__ = ["DIRECTIONS", "FOLDS", "METRICS", "accessible", "description", "diagram", "render"]
 
@@ -46,16 +46,18 @@ def diagram(
     fold: str = "exact",
     legend: bool = True,
     note: str = "",
+    listed: Listed | None = None,
 ) -> str:
     """Return the DOT text of `graph`, coloured by each part's share of `metric`.
 
     `depth` opens the groups uniformly down to that level (0 opens none), as far as the page's budgets go; without it
     the costliest open first. `expand` and `collapse` are globs on the paths of groups. `note` is added to the legend.
+    `metric` may be any name where `listed` has a column and its values.
     Equal graphs give equal texts. Raises UserError for an option that is none.
     """
     _choice("direction", direction, DIRECTIONS)
     _choice("fold", fold, FOLDS)
-    measured = costs(graph, metric)
+    measured = costs(graph, metric, listed)
     sketcher = Sketcher(graph, _tree(graph, fold))
     chosen = cut(sketcher, measured, depth, expand, collapse)
     sketch = sketcher.sketch(chosen.opened)
@@ -70,12 +72,12 @@ def diagram(
     return write(graph, sketch, measured, heading=heading, direction=direction, note=shown)
 
 
-def description(graph: Graph, metric: str = "macs") -> str:
+def description(graph: Graph, metric: str = "macs", listed: Listed | None = None) -> str:
     """Return in prose what the diagram of `graph` shows: its stages in order, and its five costliest boxes."""
     sketcher = Sketcher(graph, _tree(graph, "exact"))
     stages = [part for part in sketcher.sketch(()).root.children if not (isinstance(part, Piece) and is_input(part))]
     groups = {group.path for group in drawn_groups(sketcher.root)}
-    return prose(graph, sketcher.sketch(groups), list(map(_stage, stages)), costs(graph, metric))
+    return prose(graph, sketcher.sketch(groups), list(map(_stage, stages)), costs(graph, metric, listed))
 
 
 def _boxes(graph: Graph) -> tuple[Box, ...]:

@@ -5,14 +5,14 @@ An op nobody knows the cost of is counted as unknown, beside the sum and never a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archprof import units
 from archprof.conventions import CONVENTIONS, column
 from archprof.errors import UnknownName
-from archprof.records import Facts
+from archprof.records import Column, Facts
 
 if TYPE_CHECKING:
     from archprof.graph import Graph
@@ -25,7 +25,7 @@ class Metric:
 
     name: str
     meaning: str
-    text: Callable[[int], str]
+    text: Callable[[float], str]
     needs_facts: bool = False
 
 
@@ -45,7 +45,7 @@ class Amount:
     ops: int
     unknown: int
     params: int
-    value: int
+    value: float
     share: float
 
 
@@ -54,12 +54,12 @@ class Costs:
     """The metric and the parameters of every op of a graph."""
 
     metric: Metric
-    value: Mapping[str, int]
+    value: Mapping[str, float]
     params: Mapping[str, int]
     unknown: frozenset[str]
 
     @property
-    def total(self) -> int:
+    def total(self) -> float:
         """The sum of the metric over the ops it is known of."""
         return sum(self.value.values())
 
@@ -78,14 +78,27 @@ class Costs:
         return f"{self.metric.text(amount.value)} · {percent(amount.share)}" if amount.value else ""
 
 
-def costs(graph: Graph, metric: str) -> Costs:
-    """Return what every op of `graph` weighs under `metric`; raise UnknownName for a metric there is none of."""
-    if metric not in METRICS and metric not in CONVENTIONS:
+Listed = tuple[Column, Sequence[Any]]
+"""A column of a profile with its values, in the order of the graph's ops."""
+
+
+def costs(graph: Graph, metric: str, listed: Listed | None = None) -> Costs:
+    """Return what every op of `graph` weighs under `metric`, which is the column `listed` where that is given.
+
+    Raises UnknownName for a metric there is none of.
+    """
+    if metric not in METRICS and listed is None and metric not in CONVENTIONS:
         raise UnknownName("diagram metric", metric, [*METRICS, *CONVENTIONS])
     params = {
         op.name: sum(w.tensor.elements for w in graph.owned_weights[op.name] if not w.is_buffer) for op in graph.ops
     }
     unknown = frozenset(op.name for op in graph.ops if not isinstance(graph.facts.get(op.name), Facts))
+    if listed is not None:
+        meaning, found = listed
+        shown = Metric(metric, meaning.meaning, lambda n: units.written(n, meaning.unit), needs_facts=True)
+        rows = dict(zip((op.name for op in graph.ops), found, strict=True))
+        missing = frozenset(name for name, value in rows.items() if value is None)
+        return Costs(shown, {name: value or 0 for name, value in rows.items()}, params, missing)
     if metric in CONVENTIONS:
         meaning, found = column(graph, metric)
         counted = {op.name: count or 0 for op, count in zip(graph.ops, found, strict=True)}

@@ -1,15 +1,16 @@
-"""How far a verification is, on standard error, where it takes longer than one likes to look at nothing."""
+"""How far long work is, on standard error, where it takes longer than one likes to look at nothing."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from archprof.verify import Tell
+Tell = Callable[[str, float], None]
+"""Hears what is being done, and which part of all is done already."""
 
 PATIENCE = 2.0
 """Seconds before anything is shown."""
@@ -31,3 +32,7 @@ def shown() -> Iterator[Tell]:
         timer.cancel()
         timer.join()
         progress.stop()
+
+
+def nobody(what: str, part: float) -> None:
+    """Hear nothing."""

@@ -1,0 +1,72 @@
+"""What a measurement was made on: device, processor, clocks, versions. What nobody can tell is left out, never guessed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from archprof.build import device_called
+from archprof.errors import UserError
+
+CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
+
+
+def chosen(name: str) -> torch.device:
+    """Return the device called `name`, or for '' the accelerator there is, else the CPU; raise UserError for another."""
+    if not name:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_called(name)
+    if device.type == "meta":
+        raise UserError("nothing runs on meta: measure on cpu, cuda or mps")
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
+def about(device: torch.device) -> dict[str, Any]:
+    """Return what is known of a device before and after a measurement."""
+    found: dict[str, Any] = {"name": name_of(device), "python": platform.python_version(), "torch": torch.__version__}
+    if device.type == "cpu":
+        return found | {"threads": torch.get_num_threads(), "cores": os.cpu_count() or 1}
+    if device.type == "cuda":
+        found |= {"driver": torch.version.cuda or torch.version.hip, "cudnn_benchmark": torch.backends.cudnn.benchmark}
+    return found
+
+
+def name_of(device: torch.device) -> str:
+    """Return the name that the maker of a device gave it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        with contextlib.suppress(OSError):
+            for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def state(device: torch.device) -> dict[str, Any]:
+    """Return what changes as a device works, as far as it says: clock, temperature, power; what else the CPU has to do."""
+    found: dict[str, Any] = {}
+    if device.type == "cuda":
+        with contextlib.suppress(ModuleNotFoundError, RuntimeError, AttributeError):  # they need NVIDIA's own library
+            found["clock_mhz"] = torch.cuda.clock_rate(device)
+            found["temperature_c"] = torch.cuda.temperature(device)
+            found["power_mw"] = torch.cuda.power_draw(device)
+    if device.type == "cpu" and hasattr(os, "getloadavg"):
+        found["load"] = os.getloadavg()[0]
+    return found
+
+
+def cache_bytes(device: torch.device) -> int:
+    """Return the size of the last cache of a device, 64 MiB where it does not say."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).L2_cache_size
+    with contextlib.suppress(OSError, ValueError):
+        return int(CACHE.read_text("ascii").strip().removesuffix("K")) << 10
+    return 64 << 20

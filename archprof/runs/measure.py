@@ -1,0 +1,251 @@
+"""Time per op, measured: the model as it is and the same run with a mark after every op, by turns, until it is known."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from archprof import inputs as given_inputs
+from archprof.errors import UnknownName, UserError
+from archprof.meta import ALONE
+from archprof.pipeline import opened_by, profile_of
+from archprof.progress import Tell, nobody
+from archprof.records import Column, Spread, Timing
+from archprof.result import Profile
+from archprof.runs import machine
+from archprof.runs.clock import clock_for
+from archprof.runs.passes import How, Passes
+from archprof.runs.passes import settings as switched
+from archprof.runs.protocol import MOST_VALUES, by_turns, spread, warmed
+from archprof.runs.tape import program, taped
+from archprof.substrate import with_weights
+
+MODES = ("eager", "queued", "graph")
+WARM_S = {"cpu": 0.15, "cuda": 0.3}
+"""A GPU takes longer to leave its idle clock."""
+WIDE = 0.25
+"""A row whose quartiles are further apart than this part of its median is not resolved."""
+FLOOR_MARKS = 200
+LAUNCH = 0.9
+"""A row is bound by its launch where the host takes this part of its time, or more."""
+
+MEASURED = Column("measured_s", "s", "sum", "median time from the mark before it to its own, measured")
+BACKWARD = Column("backward_s", "s", "sum", "median time of its part of the backward pass, measured")
+HOST = Column("host_s", "s", "sum", "median time the host takes to launch it, measured")
+IQR = Column("measured_iqr_s", "s", "none", "range between the quartiles of its times")
+LEAST = Column("measured_min_s", "s", "none", "shortest time")
+P90 = Column("measured_p90_s", "s", "none", "nine of ten times were shorter")
+FLOPS = Column("achieved_flops_per_s", "FLOP/s", "ratio", "FLOPs over the measured time", ("flops", "measured_s"))
+BYTES = Column(
+    "achieved_bytes_per_s", "B/s", "ratio", "ideal traffic over the measured time", ("bytes_moved", "measured_s")
+)
+MOVED = Column("bytes_moved", "bytes", "sum", "ideal traffic: bytes read and written")
+FLAG = Column("measured_flag", "text", "none", "unresolved: too short or too uneven; launch-bound: the host is slower")
+
+
+def time(
+    model: Any,
+    inputs: Any = None,
+    *,
+    device: str = "",
+    batch: int = 1,
+    dtype: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    mode: str = "eager",
+    training: bool = False,
+    amp: bool = False,
+    channels_last: bool = False,
+    compiled: bool = False,
+    cold: bool = False,
+    threads: int | None = None,
+    budget_s: float = 20.0,
+    tell: Tell = nobody,
+) -> Profile:
+    """Return the Profile of a model run on `device`, with `measured_s` of every op and `timing` of the pass.
+
+    `model`, `inputs`, `batch`, `dtype` and `settings` are as `profile` takes them, a module is copied, weights are random
+    where the model has none; dtype "tf32" is float32 with products in TF32. Without `device` it is CUDA's, if there is one,
+    else the CPU. `mode` is "eager" or, on CUDA, "queued" (launches run ahead) or "graph" (a CUDA graph). `training` adds the
+    backward pass of ones. `amp` runs under autocast, `compiled` measures torch.compile too, `cold` clears the last cache
+    before every pass. Passes are repeated until the medians are known to 1 %, for at most `budget_s` seconds.
+    Raises UserError for a device that is not there or too small, ModelError where the model fails.
+
+    >>> found = time("lenet5", device="cpu", budget_s=0.1)
+    >>> found.timing.device, len(found.values["measured_s"]) == len(found.network)
+    ('cpu', True)
+    """
+    if mode not in MODES:
+        raise UnknownName("mode", mode, MODES)
+    target = machine.chosen(device)
+    if mode != "eager" and target.type != "cuda":
+        raise UserError(f"mode {mode!r} is CUDA's; on {target.type} everything is eager")
+    if mode == "graph" and training:
+        raise UserError("mode 'graph' is for the forward pass alone")
+    if threads is not None and threads < 1:
+        raise UserError(f"threads are 1 or more, not {threads}")
+    how = How(target, mode, training, amp, dtype == "tf32", channels_last, cold, threads)
+    dtype = None if dtype == "tf32" else dtype
+    tell("building", 0.0)
+    with ALONE, _random(target), switched(how), _out_of_memory(target):
+        opened = opened_by(model, inputs, batch, dtype, settings)
+        module = _laid_out(with_weights(opened).to(target).train(training), how)
+        values = {name: given_inputs.on(str(target), value) for name, value in opened.inputs.items()}
+        values = {name: _laid_out_input(value, how) for name, value in values.items()}
+        with _context(how):
+            args, kwargs = given_inputs.call(module.forward, values)
+            tell("first pass", 0.0)
+            with contextlib.suppress(
+                Exception
+            ):  # one that caches does it now; one that fails does it again, and is told
+                module(*args, **kwargs)
+            traced, steps = taped(module, values, str(target), training=training)
+            found = profile_of(opened, traced)
+            numbers = [traced.numbers[name] for name, _ in given_inputs.leaves(values)]
+            written = program(traced, steps, numbers, keeps=training)
+            passes = Passes(module, values, written, len(steps), how)
+            return measured(found, passes, budget_s, tell, compiled=compiled)
+
+
+def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, compiled: bool) -> Profile:
+    """Return a profile with what its passes say, measured for at most `budget_s` seconds."""
+    how = passes.how
+    kinds = {"bare": passes.bare, "marked": passes.marked} | ({"compiled": passes.compiled} if compiled else {})
+    for name, run in kinds.items():
+        tell(f"warm-up, {name}", 0.0)
+        warmed(run, budget_s / 4, WARM_S.get(how.device.type, 0.3))
+    for kept in (passes.rows, passes.host_rows, passes.backward_rows, passes.wholes):
+        kept.clear()
+    passes.behind = 0
+    before = machine.state(how.device)
+    most = max(3, MOST_VALUES // max(1, passes.ops))
+    taken = by_turns(kinds, budget_s, most, lambda rounds, part: tell(f"pass {rounds}", part))
+    rounds = len(taken["bare"])
+    columns, values = _columns(found, passes, rounds)
+    rows_s = sum(value for name in ("measured_s", "backward_s") for value in values.get(name, ()) if value is not None)
+    part = [
+        (sum(row) + sum(filter(None, back))) / whole
+        for row, back, whole in zip(passes.rows, passes.backward_rows or [[]] * rounds, passes.wholes, strict=False)
+    ]
+    about = {
+        field.name: getattr(how, field.name)
+        for field in dataclasses.fields(how)
+        if field.name not in {"device", "threads"}
+    }
+    about["clock"] = passes.clock
+    if how.mode == "queued":
+        about["passes_not_ahead"] = passes.behind
+    peak = torch.cuda.max_memory_allocated(how.device) if how.device.type == "cuda" else None
+    timing = Timing(
+        device=str(how.device),
+        bare=spread(taken["bare"]),
+        marked=spread(taken["marked"]),
+        rows_s=rows_s,
+        coverage=spread(part).median,
+        settings=about,
+        machine=machine.about(how.device) | _changed(before, machine.state(how.device)),
+        compiled=spread(taken["compiled"]) if compiled else None,
+        peak_bytes=peak,
+    )
+    return dataclasses.replace(
+        found, columns={**found.columns, **columns}, values={**found.values, **values}, timing=timing
+    )
+
+
+def _columns(found: Profile, passes: Passes, rounds: int) -> tuple[dict[str, Column], dict[str, list[Any]]]:
+    """Return the columns that were measured, and their values."""
+    spreads = [spread(row) for row in zip(*passes.rows[:rounds], strict=True)]
+    seconds = [row.median for row in spreads]
+    made: list[tuple[Column, list[Any]]] = [
+        (MEASURED, seconds),
+        (IQR, [row.iqr for row in spreads]),
+        (LEAST, [row.least for row in spreads]),
+        (P90, [row.ninety for row in spreads]),
+    ]
+    if passes.backward_rows:
+        made.append((BACKWARD, [_median(row) for row in zip(*passes.backward_rows[:rounds], strict=True)]))
+    host = [spread(row).median for row in zip(*passes.host_rows[:rounds], strict=True)] if passes.host_rows else None
+    if host is not None:
+        made.append((HOST, host))
+    flops, moved = found.values["flops"], zip(found.values["bytes_read"], found.values["bytes_written"], strict=True)
+    made.append((FLOPS, [_rate(number, s) for number, s in zip(flops, seconds, strict=True)]))
+    sums = [None if a is None or b is None else a + b for a, b in moved]
+    made.append((MOVED, sums))
+    made.append((BYTES, [_rate(number, s) for number, s in zip(sums, seconds, strict=True)]))
+    made.append((FLAG, flags(spreads, host, floor(passes.how))))
+    return {column.name: column for column, _ in made}, {column.name: values for column, values in made}
+
+
+def _median(row: Sequence[float | None]) -> float | None:
+    known = [value for value in row if value is not None]
+    return spread(known).median if known else None
+
+
+def _rate(number: int | None, seconds: float) -> float | None:
+    return number / seconds if number and seconds > 0 else None
+
+
+def flags(spreads: Sequence[Spread], host: Sequence[float] | None, floor_s: float) -> list[str]:
+    """Return for every row what is to be known of its time: '' where it stands for itself."""
+    found = []
+    for number, row in enumerate(spreads):
+        if row.median < 2 * floor_s or row.iqr > WIDE * row.median:
+            found.append("unresolved")
+        elif host is not None and host[number] >= LAUNCH * row.median:
+            found.append("launch-bound")
+        else:
+            found.append("")
+    return found
+
+
+def floor(how: How) -> float:
+    """Return the seconds between two marks with nothing in between."""
+    clock = clock_for(how.device, FLOOR_MARKS)
+    for number in range(FLOOR_MARKS):
+        clock.mark(number)
+    clock.wait()
+    return spread(clock.rows(FLOOR_MARKS - 1)).median
+
+
+def _laid_out(module: nn.Module, how: How) -> nn.Module:
+    return module.to(memory_format=torch.channels_last) if how.channels_last else module  # type: ignore[call-overload]
+
+
+def _laid_out_input(value: Any, how: How) -> Any:
+    if how.channels_last and isinstance(value, torch.Tensor) and value.dim() == 4:
+        return value.contiguous(memory_format=torch.channels_last)
+    return value
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: [before[name], after[name]] for name in before if name in after}
+
+
+@contextlib.contextmanager
+def _context(how: How) -> Iterator[None]:
+    grad = torch.enable_grad() if how.training else torch.no_grad()
+    autocast = torch.autocast(how.device.type) if how.amp else contextlib.nullcontext()
+    with grad, autocast:
+        yield
+
+
+@contextlib.contextmanager
+def _random(device: torch.device) -> Iterator[None]:
+    """Draw the same numbers every time, and leave the user's as they are."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        yield
+
+
+@contextlib.contextmanager
+def _out_of_memory(device: torch.device) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise UserError(f"out of memory on {device}: try a smaller batch, or a smaller dtype") from error
