@@ -17,12 +17,12 @@ from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function
 
 import archprof
-from archprof import Facts
+from archprof import Facts, progress
 from archprof.cli import main
 from archprof.errors import UnknownName, UserError
 from archprof.ops import RULES
 from archprof.pipeline import profile
-from archprof.verify import Check, Count, Difference, Verification, progress
+from archprof.verify import Check, Count, Difference, Verification
 
 
 class Of(nn.Module):
@@ -231,7 +231,7 @@ def test_a_model_that_looks_at_its_data_is_run_on_the_cpu() -> None:
 
 
 def test_a_tool_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archprof.verify.counters.free_bytes", lambda _: 100)
+    monkeypatch.setattr("archprof.substrate.free_bytes", lambda _: 100)
     fvcore = verified(nn.Linear(8, 8), 2, 8).counts[1]
     assert (fvcore.total, fvcore.is_explained) == (None, False)
     assert fvcore.failure == "weights of 288 B are too large to run it here"
