@@ -17,7 +17,7 @@ from archprof.pipeline import opened_by, profile_of
 from archprof.progress import Tell, nobody
 from archprof.records import Column, Spread, Timing
 from archprof.result import Profile
-from archprof.runs import machine
+from archprof.runs import kernels, machine
 from archprof.runs.clock import clock_for
 from archprof.runs.passes import How, Passes
 from archprof.runs.passes import settings as switched
@@ -126,6 +126,8 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
     taken = by_turns(kinds, budget_s, most, lambda rounds, part: tell(f"pass {rounds}", part))
     rounds = len(taken["bare"])
     columns, values = _columns(found, passes, rounds)
+    for column, row in kernels.columns(passes):
+        columns[column.name], values[column.name] = column, row
     rows_s = sum(value for name in ("measured_s", "backward_s") for value in values.get(name, ()) if value is not None)
     part = [
         (sum(row) + sum(filter(None, back))) / whole

@@ -66,6 +66,10 @@ class Passes:
         self.clock = self._ends.name
         self._replays: dict[str, Callable[[], Any]] = {}
 
+    def wait(self) -> None:
+        """Wait until the device has done all that it was asked."""
+        self._ends.wait()
+
     def bare(self) -> float:
         """Run the model as it is."""
         return self._ended(self.module)
