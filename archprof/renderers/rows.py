@@ -161,16 +161,16 @@ def _look(profile: Profile, group: Group | int) -> object:
     ]
 
 
-ON_TOP = (
-    "backward_macs", "measured_s", "backward_s", "host_s", "achieved_flops_per_s", "time_s", "bound", "fused_bytes", "intensity",
-)  # fmt: skip
-"""Columns that a profile has only where they were asked for; those that matter most come first."""
+TIMED = ("measured_s", "backward_s", "macs", "achieved_flops_per_s", "host_s")
+ON_TOP = ("backward_macs", "time_s", "bound", "fused_bytes", "intensity")
+"""Columns that a profile has only where they were asked for; those that matter most come first, as the last give way."""
 
 
 def usual(profile: Profile, names: Iterable[str]) -> list[str]:
     """Return the columns a table has by default: another tool's counts in place of MACs, and what was asked for on top."""
-    found = [profile.convention or name if name == "macs" else name for name in names]
-    return [*found, *(name for name in ON_TOP if name in profile.columns)]
+    found = names if profile.timing is None else [name for name in TIMED if name in profile.columns]
+    counts = [profile.convention or name if name == "macs" else name for name in found]
+    return [*counts, *(name for name in ON_TOP if name in profile.columns)]
 
 
 def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
