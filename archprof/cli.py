@@ -271,14 +271,14 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(layers), indent=2))
 
 
-LISTS = ("specs", "sources", "layers", "ops", "analyses", "conventions", "formats")
+LISTS = ("specs", "sources", "layers", "ops", "analyses", "conventions", "formats", "devices")
 
 
 @main.command("list")
 @click.argument("what", type=click.Choice(LISTS), default="specs")
 @color_option
 def list_(what: str, color: str) -> None:
-    """List the bundled specs, sources of models, layers a spec may use, op rules, analyses (columns), conventions, formats."""
+    """List bundled specs, sources of models, layers of specs, op rules, analyses (columns), conventions, formats, devices."""
     from archprof.listing import listing
 
     click.echo(listing(what, **terminal(color)), nl=False)
