@@ -18,6 +18,7 @@ from archprof.options import (
     Names,
     color_option,
     convention_option,
+    device_option,
     model_options,
     terminal,
     training_options,
@@ -78,6 +79,7 @@ def main() -> None:
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @model_options
 @convention_option
+@device_option
 @training_options
 @view_options
 @click.option("--path", default="", help="Only what is at or below this path.")
@@ -123,6 +125,7 @@ def explain(model: str, path: str, **options: Any) -> None:
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @model_options
 @convention_option
+@device_option
 @training_options
 @click.option("--columns", type=Names(), default=(), help="Totals to compare (archprof list analyses).")
 @click.option("--raw", is_flag=True, help="Whole numbers, without prefixes.")
@@ -289,7 +292,8 @@ def profiled(model: str, options: Mapping[str, Any]) -> Profile:
     from archprof.pipeline import profile
 
     optimizer = options["optimizer"] if options.get("backward") else ""
-    return profile(model, **chosen(options), convention=options.get("convention", ""), optimizer=optimizer)
+    wanted = {name: options.get(name, "") for name in ("convention", "on")}
+    return profile(model, **chosen(options), **wanted, optimizer=optimizer)
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:

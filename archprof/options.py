@@ -106,6 +106,14 @@ convention_option = click.option(
 )
 
 
+device_option = click.option(
+    "--on",
+    default="",
+    metavar="DEVICE",
+    help="Add the least time there (archprof list devices); DEVICE:tf32 multiplies float32 on tensor cores.",
+)
+
+
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that ask for what training costs."""
     names = ("sgd", "momentum", "adam", "adamw")

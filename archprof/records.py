@@ -157,7 +157,7 @@ def contraction(*terms: tuple[int, ...], flops: int = 0, **rest: Any) -> Facts:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A measure of an op: its name, unit (`count`, `bytes`, `s`, `shape`, `text`), how it totals, what it means.
+    """A measure of an op: its name, unit (`count`, `bytes`, `s`, `FLOP/B`, `shape`, `text`), how it totals, what it means.
 
     `total` is `sum`, `max`, `last` or `none`.
     """

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 COUNT_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 BYTE_PREFIXES = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+TIME_PREFIXES = ("", "m", "\N{MICRO SIGN}", "n")
 _QUANTITY = re.compile(r"\s*(\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([kKMGT]?)\s*")
 
 
@@ -62,6 +63,18 @@ def size(value: float) -> str:
     return f"{number} {BYTE_PREFIXES[power]}B"
 
 
+def duration(value: float) -> str:
+    """Return seconds with an SI prefix.
+
+    >>> duration(0.00123), duration(4.2e-7), duration(0), duration(75)
+    ('1.230 ms', '420.0 ns', '0 s', '75.00 s')
+    """
+    power = 0
+    while value and abs(value) * 1000**power < 1 - 5e-5 and power < len(TIME_PREFIXES) - 1:
+        power += 1
+    return f"{digits(value * 1000**power)} {TIME_PREFIXES[power]}s"
+
+
 def written(value: object, unit: str, *, raw: bool = False) -> str:
     """Return a value of a column for people, after the column's unit; a whole number without a prefix if `raw`.
 
@@ -73,7 +86,11 @@ def written(value: object, unit: str, *, raw: bool = False) -> str:
     if not isinstance(value, (int, float)):
         return str(value)
     if raw:
-        return f"{value:,}"
+        return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+    if unit == "s":
+        return duration(value)
+    if isinstance(value, float):
+        return f"{digits(value)} {unit}"
     return size(value) if unit == "bytes" else count(value, "" if unit == "count" else unit)
 
 

@@ -161,10 +161,14 @@ def _look(profile: Profile, group: Group | int) -> object:
     ]
 
 
+ON_TOP = ("backward_macs", "time_s", "bound", "fused_bytes", "intensity")
+"""Columns that a profile has only where they were asked for; those that matter most come first."""
+
+
 def usual(profile: Profile, names: Iterable[str]) -> list[str]:
-    """Return the columns a table has by default: another tool's counts in place of MACs, and training's, if they are there."""
+    """Return the columns a table has by default: another tool's counts in place of MACs, and what was asked for on top."""
     found = [profile.convention or name if name == "macs" else name for name in names]
-    return [*found, "backward_macs"] if "backward_macs" in profile.columns else found
+    return [*found, *(name for name in ON_TOP if name in profile.columns)]
 
 
 def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
@@ -177,11 +181,17 @@ def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
 
 
 def value(profile: Profile, row: Row, column: str) -> Any:
-    """Return a row's value in a column, over those of its ops that are known; None where none is."""
+    """Return a row's value in a column, over those of its ops that are known; None where none is.
+
+    What does not add up has a value where it is the same for all.
+    """
     values = profile.values[column]
     if len(row.ops) == 1:
         return values[row.ops[0]]
-    if profile.columns[column].total == "none" or all(values[number] is None for number in row.ops):
+    if profile.columns[column].total == "none":
+        distinct = {values[number] for number in row.ops}
+        return distinct.pop() if len(distinct) == 1 else None
+    if all(values[number] is None for number in row.ops):
         return None
     return profile.total(column, row.ops)
 

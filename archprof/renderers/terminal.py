@@ -32,7 +32,7 @@ def table(profile: Profile, view: View) -> str:
     rows = rows_of(profile, view)
     columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
     summed = [name for name in columns if name in profile.totals]
-    counts = profile.convention or "macs"
+    counts = "time_s" if "time_s" in columns else profile.convention or "macs"
     metric = view.sort or (counts if counts in columns or not summed else summed[0])
     cells = {
         "layer": [prefix(row) + short(row.name) for row in rows],
