@@ -179,6 +179,30 @@ def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None
 
 
 @main.command()
+@click.argument("model")
+@click.option(
+    "--on", "names", type=Names(), required=True, metavar="DEVICE,...", help="Devices (archprof list devices)."
+)
+@click.option("-o", "--output", help="Plot them instead: x.svg, x.pdf or x.png.")
+@model_options
+@color_option
+def roofline(model: str, names: tuple[str, ...], output: str | None, color: str, **options: Any) -> None:
+    """Print the least time a model takes on devices and what bounds it, or plot its rooflines."""
+    from archprof import plot, rooflines
+    from archprof.devices.choice import find
+    from archprof.renderers import View
+
+    if not names:
+        raise click.UsageError("--on needs the name of a device")
+    devices = [find(name) for name in names]
+    if output is not None:
+        plot.draw(profiled(model, options), devices, plot.checked(output))
+        click.echo(f"wrote {output}", err=True)
+        return
+    click.echo(rooflines.table(profiled(model, options), devices, View(**terminal(color))), nl=False)
+
+
+@main.command()
 @click.argument("models", nargs=-1, metavar="[FILE|NAME]...")
 @click.option(
     "--plugin",

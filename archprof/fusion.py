@@ -65,12 +65,11 @@ def moved_by(facts: Facts | Unknown) -> int | None:
 
 def _carriers(graph: Graph, op: Op, found: dict[str, Group], kept: set[str]) -> Iterator[tuple[int, str, int]]:
     """Yield the ops that `op` can ride along with: place in the order, name, and the bytes `op` need not read."""
-    order = {name: max(group.ops) for name, group in found.items()}
     for edge in graph.reads(op.name):
         carrier = _only_source(graph, edge, found, kept)
         if carrier is not None and edge.tensor.elements == op.outputs[0].elements:
             saved = sum(other.tensor.bytes for other in graph.reads(op.name) if other.producer == edge.producer)
-            yield order[carrier], carrier, saved
+            yield found[carrier].ops[-1], carrier, saved
 
 
 def _only_source(graph: Graph, edge: Edge, found: dict[str, Group], kept: set[str]) -> str | None:
