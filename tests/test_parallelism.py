@@ -154,13 +154,17 @@ def test_the_path_is_the_longest_of_all_and_branches_do_not_meet(network: tuple[
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
+
+
 def run(*words: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(main, ["path", *words], catch_exceptions=False)
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_the_page_tells_the_path_and_the_branches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "110")
+def test_the_page_tells_the_path_and_the_branches() -> None:
     code, out, _ = run("googlenet", "--top", "3")
     assert code == 0
     assert out.startswith("googlenet: the longest path by macs has 1.213 G of 1.583 G and ")
