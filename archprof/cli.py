@@ -7,19 +7,21 @@ import functools
 import gc
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from archprof import __version__
+from archprof.asked import check_format, chosen, default_format, load_plugins, profiled, timed, viewing
 from archprof.errors import DrawingError, ModelError, UserError
 from archprof.options import (
     FLOATS,
     Names,
     color_option,
     convention_option,
+    device_option,
     model_options,
     run_options,
     terminal,
@@ -27,9 +29,6 @@ from archprof.options import (
     training_options,
     view_options,
 )
-
-if TYPE_CHECKING:
-    from archprof.result import Profile
 
 
 class Commands(click.Group):
@@ -82,6 +81,7 @@ def main() -> None:
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @model_options
 @convention_option
+@device_option
 @training_options
 @view_options
 @click.option("--path", default="", help="Only what is at or below this path.")
@@ -119,6 +119,7 @@ def show(models: Sequence[str], path: str, format_: str, strict: bool, color: st
 @click.argument("model")
 @functools.partial(model_options, dtypes=(*FLOATS, "tf32"))
 @run_options
+@device_option
 @view_options
 @click.option("--path", default="", help="Only what is at or below this path.")
 @click.option(
@@ -146,6 +147,7 @@ def explain(model: str, path: str, **options: Any) -> None:
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @model_options
 @convention_option
+@device_option
 @training_options
 @click.option("--columns", type=Names(), default=(), help="Totals to compare (archprof list analyses).")
 @click.option("--raw", is_flag=True, help="Whole numbers, without prefixes.")
@@ -197,6 +199,49 @@ def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None
         path = Path(output) / f"{profile.model.replace(':', '-')}.svg" if into_folder else Path(output)
         profile.draw(path, fold="exact" if fold else "none", **drawing)
         click.echo(f"wrote {path}", err=True)
+
+
+@main.command()
+@click.argument("model")
+@click.option(
+    "--on", "names", type=Names(), required=True, metavar="DEVICE,...", help="Devices (archprof list devices)."
+)
+@click.option("-o", "--output", help="Plot them instead: x.svg, x.pdf or x.png.")
+@model_options
+@color_option
+def roofline(model: str, names: tuple[str, ...], output: str | None, color: str, **options: Any) -> None:
+    """Print the least time a model takes on devices and what bounds it, or plot its rooflines."""
+    from archprof import plot, rooflines
+    from archprof.devices.choice import find
+    from archprof.renderers import View
+
+    if not names:
+        raise click.UsageError("--on needs the name of a device")
+    devices = [find(name) for name in names]
+    if output is not None:
+        plot.draw(profiled(model, options), devices, plot.checked(output))
+        click.echo(f"wrote {output}", err=True)
+        return
+    click.echo(rooflines.table(profiled(model, options), devices, View(**terminal(color))), nl=False)
+
+
+@main.command()
+@click.argument("model")
+@click.option(
+    "--by", default="", metavar="COLUMN", help="What makes a path long.  [default: macs, or time_s with --on]"
+)
+@click.option("--top", type=click.IntRange(min=1), default=12, show_default=True, help="So many ops of it are shown.")
+@device_option
+@model_options
+@color_option
+def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
+    """Print the critical path: the longest chain of ops that wait for each other, and what could run side by side."""
+    from archprof.paths import page
+    from archprof.renderers import View
+
+    found = profiled(model, options)
+    by = by or ("time_s" if options["on"] else "macs")
+    click.echo(page(found, by, View(top=top, **terminal(color))), nl=False)
 
 
 @main.command()
@@ -295,70 +340,17 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(layers), indent=2))
 
 
-LISTS = ("specs", "sources", "layers", "ops", "analyses", "conventions", "formats")
+LISTS = ("specs", "sources", "layers", "ops", "analyses", "conventions", "formats", "devices")
 
 
 @main.command("list")
 @click.argument("what", type=click.Choice(LISTS), default="specs")
 @color_option
 def list_(what: str, color: str) -> None:
-    """List the bundled specs, sources of models, layers a spec may use, op rules, analyses (columns), conventions, formats."""
+    """List bundled specs, sources of models, layers of specs, op rules, analyses (columns), conventions, formats, devices."""
     from archprof.listing import listing
 
     click.echo(listing(what, **terminal(color)), nl=False)
-
-
-def profiled(model: str, options: Mapping[str, Any]) -> Profile:
-    """Return the profile that the model options ask for."""
-    if options.get("time"):
-        return timed(model, options)
-    from archprof.pipeline import profile
-
-    optimizer = options["optimizer"] if options.get("backward") else ""
-    return profile(model, **chosen(options), convention=options.get("convention", ""), optimizer=optimizer)
-
-
-def timed(model: str, options: Mapping[str, Any]) -> Profile:
-    """Return the profile of a model that was run and timed as the options ask."""
-    from archprof.progress import shown
-    from archprof.runs.measure import time
-
-    names = ("device", "mode", "amp", "channels_last", "compiled", "cold", "threads", "training", "budget_s")
-    how = {name: options[name] for name in names if name in options}
-    with shown() as tell:
-        return time(model, **chosen(options), **how, tell=tell)
-
-
-def chosen(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the model options say of a model, plug-ins loaded."""
-    load_plugins(options["plugins"])
-    inputs, settings = dict(options["inputs"]), dict(options["settings"])
-    return {"inputs": inputs, "batch": options["batch"], "dtype": options["dtype"], "settings": settings}
-
-
-def load_plugins(paths: Sequence[Path]) -> None:
-    """Run the user's Python files, which register layers and rules."""
-    from archprof.plugins import load_plugin
-
-    for path in paths:
-        load_plugin(path)
-
-
-def viewing(options: Mapping[str, Any], color: str) -> dict[str, Any]:
-    """Return the fields of a View."""
-    return {name: options[name] for name in ("depth", "columns", "sort", "top", "raw")} | terminal(color)
-
-
-def default_format() -> str:
-    """Return `table` for people and `tsv` for pipes."""
-    return "table" if sys.stdout.isatty() else "tsv"
-
-
-def check_format(name: str) -> None:
-    """Raise UnknownName where there is no such format, before anything is printed."""
-    from archprof.renderers import RENDERERS
-
-    RENDERERS[name]
 
 
 def run() -> None:

@@ -35,7 +35,7 @@ def compare(profiles: Sequence[Profile], format: str = "table", view: View | Non
 
 def measures(profiles: Sequence[Profile], view: View) -> list[str]:
     """Return the totals to compare."""
-    names = view.columns or usual(profiles[0], MEASURES)
+    names = view.columns or [name for name in usual(profiles[0], MEASURES) if name in profiles[0].totals]
     for name in names:
         if name not in profiles[0].totals:
             raise UnknownName("total", name, profiles[0].totals)
@@ -65,6 +65,7 @@ def as_table(profiles: Sequence[Profile], view: View) -> str:
     }
     headings = ["", *(p.model for p in profiles)]
     below = [f"! {p.model}: {gaps_line(p)}" for p in profiles if p.gaps]
+    below += [f"time_s: {profiles[0].columns[name].meaning}" for name in names if name == "time_s"]
     below += [f"(x): as a multiple of {profiles[0].model}"] * (len(profiles) > 1)
     if (
         width_of({f"{i}": [head, *texts] for i, (head, texts) in enumerate(zip(headings, cells.values(), strict=True))})

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from archprof.renderers import View
 from archprof.renderers.terminal import grid, printed
 
+if TYPE_CHECKING:
+    from archprof.devices import Device
+
 
 def listing(what: str, *, width: int = 100, color: bool = False, unicode: bool = True) -> str:
-    """Return the table of a registry: `specs`, `layers`, `ops`, `analyses`, `conventions` or `formats`."""
+    """Return the table of a registry (a key of LISTINGS)."""
     heads, rows = LISTINGS[what]()
     lines = grid()
     for number, head in enumerate(heads):
         lines.add_column(head, no_wrap=number == 0, overflow="fold")
     for row in rows:
         lines.add_row(*map(Text, row))
-    return printed([lines], View(width=width, color=color, unicode=unicode)).strip("\n") + "\n"
+    below = [Text(NOTES[what])] if what in NOTES else []
+    return printed([lines, *below], View(width=width, color=color, unicode=unicode)).strip("\n") + "\n"
 
 
 def specs() -> tuple[list[str], Iterable[list[str]]]:
@@ -88,7 +93,44 @@ def sources() -> tuple[list[str], Iterable[list[str]]]:
     return ["source", "what it is"], ([f"{name}:", SOURCES[name].about] for name in SOURCES)
 
 
+def devices() -> tuple[list[str], Iterable[list[str]]]:
+    """Return the devices: dense peaks, bandwidth and memories, with what is not confirmed marked."""
+    from archprof.devices.choice import known
+
+    def cell(device: Device, field: str, value: float | None, unit: str) -> str:
+        return "-" if value is None else f"{value:g}{unit}{QUALITY.get(device.quality.get(field, ''), '')}"
+
+    def rate(device: Device, *dtypes: str) -> str:
+        dtype = next((dtype for dtype in dtypes if dtype in device.peaks), dtypes[0])
+        peak = device.peaks.get(dtype)
+        return cell(device, dtype, None if peak is None else round(peak / 1e12, 3), "")
+
+    heads = ["device", "fp32", "tf32", "bf16/fp16", "int8", "bandwidth", "L2", "memory"]
+    return heads, (
+        [
+            name,
+            rate(device, "float32"),
+            rate(device, "tf32"),
+            rate(device, "bfloat16", "float16"),
+            rate(device, "int8"),
+            cell(device, "bandwidth_gb_s", device.bandwidth / 1e9, " GB/s"),
+            cell(device, "l2_mib", device.l2_bytes and device.l2_bytes / 2**20, " MiB"),
+            cell(device, "memory_gib", device.memory_bytes and device.memory_bytes / 2**30, " GiB"),
+        ]
+        for name, device in known().items()
+    )
+
+
+QUALITY = {"derived": "'", "one secondary source": "~", "not confirmed": "?"}
+"""Marks of numbers that the vendor or two sources do not confirm."""
+
+NOTES = {
+    "devices": "dense peaks in TFLOP/s (int8: TOP/s), bf16/fp16 is fp16 where there is no bf16; "
+    "' derived, ~ one secondary source, ? not confirmed"
+}
+"""What stands below a table."""
+
 LISTINGS: dict[str, Callable[[], tuple[list[str], Iterable[list[str]]]]] = {
     "specs": specs, "sources": sources, "layers": layers, "ops": ops, "analyses": analyses,
-    "conventions": conventions, "formats": formats,
+    "conventions": conventions, "formats": formats, "devices": devices,
 }  # fmt: skip

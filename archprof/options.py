@@ -141,6 +141,14 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+device_option = click.option(
+    "--on",
+    default="",
+    metavar="DEVICE",
+    help="Add the least time there (archprof list devices); DEVICE:tf32 multiplies float32 on tensor cores.",
+)
+
+
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that ask for what training costs."""
     names = ("sgd", "momentum", "adam", "adamw")

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from archprof import __version__, conventions, sources
+from archprof import __version__, conventions, roofline, sources
 from archprof.analyses import ANALYSES
 from archprof.backward import columns as training
 from archprof.build import build
 from archprof.decompose import decomposed
+from archprof.devices import Device
+from archprof.devices.choice import find
 from archprof.errors import ModelError, UserError
 from archprof.graph import Graph
 from archprof.meta import ALONE
@@ -57,6 +59,7 @@ def profile(
     settings: Mapping[str, str] | None = None,
     convention: str = "",
     optimizer: str = "",
+    on: str | Device = "",
 ) -> Profile:
     """Return the Profile of a model, without its weights and, where shapes are enough, without running it.
 
@@ -69,16 +72,18 @@ def profile(
     `optimizer` (sgd, momentum, adam, adamw) adds columns with the backward pass and the optimizer's step.
     A model that looks at its data runs once on the CPU, on random data where `inputs` has none; `notes` says so.
     `convention` adds a column with the counts of another tool (`archprof list conventions`).
+    `on` names a device (`archprof list devices`), or is one, and adds columns with the least time each op takes there.
     Raises UserError, SpecError with every mistake of a spec, ModelError with the partial profile where the model fails.
 
     >>> profile("inception-direct").macs, profile("inception-bottleneck").macs
     (120422400, 12443648)
     """
     memo: dict[Any, Seen] = {}
+    device = find(on) if isinstance(on, str) and on else on
     with ALONE:
         opened = opened_by(model, inputs, batch, dtype, settings, memo)
         traced, notes = traced_somewhere(opened, memo)
-    return profile_of(opened, traced, notes, convention, optimizer)
+    return profile_of(opened, traced, notes, convention=convention, optimizer=optimizer, device=device or None)
 
 
 def opened_by(
@@ -98,7 +103,13 @@ def opened_by(
 
 
 def profile_of(
-    opened: Opened, traced: Traced, notes: tuple[str, ...] = (), convention: str = "", optimizer: str = ""
+    opened: Opened,
+    traced: Traced,
+    notes: tuple[str, ...] = (),
+    *,
+    convention: str = "",
+    optimizer: str = "",
+    device: Device | None = None,
 ) -> Profile:
     """Return the Profile of what was traced; raise ModelError with it where the model failed."""
     if traced.failure is not None and opened.real is None:
@@ -109,6 +120,11 @@ def profile_of(
     if parts:
         notes += (f"without a rule, and counted by the operations they are made of: {', '.join(sorted(parts))}",)
     columns, values, outside = measured(traced, convention, optimizer)
+    if device is not None:
+        roof = roofline.roofline(graph, device)
+        notes += (str(roof),)
+        for column, found in roofline.columns(graph, roof):
+            columns[column.name], values[column.name] = column, found
     about = {"source": opened.publication, "claims": opened.claims, "notes": notes, "convention": convention}
     result = Profile(opened.name, graph, columns, values, outside, **about, versions=versions(), _run=(traced, opened))
     if traced.failure is None:

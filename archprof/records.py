@@ -196,7 +196,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A measure of an op: its name, unit (`count`, `bytes`, `s`, `shape`, `text`), how it totals, what it means.
+    """A measure of an op: its name, unit (`count`, `bytes`, `s`, `FLOP/B`, `shape`, `text`), how it totals, what it means.
 
     `total` is `sum`, `max`, `last`, `none` or `ratio`: then `parts` are the columns whose totals are divided.
     """

@@ -166,7 +166,7 @@ class Profile:
     def _series(self, column: str, values: Sequence[Any]) -> Any:
         import pandas as pd
 
-        types: dict[str, Any] = {"count": "Int64", "bytes": "Int64", "s": "Float64"}
+        types: dict[str, Any] = {"count": "Int64", "bytes": "Int64", "s": "Float64", "FLOP/B": "Float64"}
         return pd.array(list(values), dtype=types.get(self.columns[column].unit, "object"))
 
     @cached_property

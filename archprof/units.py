@@ -89,9 +89,13 @@ def written(value: object, unit: str, *, raw: bool = False) -> str:
         return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
     if unit == "s":
         return duration(value)
+    if unit == "share":
+        return f"{value:.1%}"
     if unit.endswith("/s"):
         power = scale(value)
         return f"{digits(value / 1000**power)} {COUNT_PREFIXES[power]}{unit}"
+    if isinstance(value, float):
+        return f"{digits(value)} {unit}".rstrip()
     return size(value) if unit == "bytes" else count(value, "" if unit == "count" else unit)
 
 

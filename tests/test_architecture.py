@@ -34,7 +34,8 @@ def imported_by(program: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "words", ["--help", "--version", "list specs", "list ops", "list analyses", "list formats", "show --help"]
+    "words",
+    ["--help", "--version", "list specs", "list ops", "list analyses", "list formats", "list devices", "show --help"],
 )
 def test_light_commands_import_nothing_heavy(words: str) -> None:
     program = f"from archprof.cli import main\nmain({words.split()}, standalone_mode=False)"

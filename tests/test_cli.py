@@ -113,7 +113,7 @@ def test_the_lecture_is_one_command_each(cli) -> None:
     assert "0.1033x" in cli("compare", "inception-direct", "inception-bottleneck", "--format", "table")[1]
 
 
-@pytest.mark.parametrize("what", ["specs", "layers", "ops", "analyses", "formats"])
+@pytest.mark.parametrize("what", ["specs", "layers", "ops", "analyses", "formats", "devices"])
 def test_lists_are_printed(what: str, cli) -> None:
     code, out, err = cli("list", what)
     assert (code, err) == (0, "")

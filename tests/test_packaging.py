@@ -30,6 +30,9 @@ def test_a_wheel_carries_its_data(installed: Path) -> None:
     package = installed / "archprof"
     specs = {path.name for path in (ROOT / "specs").glob("*.yaml")}
     assert {path.name for path in (package / "specs").glob("*.yaml")} == specs
+    devices = {path.name for path in (ROOT / "archprof" / "devices").glob("*.yaml")}
+    assert {path.name for path in (package / "devices").glob("*.yaml")} == devices
+    assert len(devices) > 30
     for name in ("language/grammar.lark", "language/template.yaml", "renderers/profile.schema.json"):
         assert (package / name).read_bytes() == (ROOT / "archprof" / name).read_bytes()
     (entry,) = installed.glob("*.dist-info/entry_points.txt")

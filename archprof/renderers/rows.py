@@ -161,7 +161,7 @@ def _look(profile: Profile, group: Group | int) -> object:
     ]
 
 
-TIMED = ("measured_s", "backward_s", "macs", "achieved_flops_per_s", "host_s")
+TIMED = ("measured_s", "backward_s", "macs", "achieved_flops_per_s", "roof_share", "host_s")
 ON_TOP = ("backward_macs", "time_s", "bound", "fused_bytes", "intensity")
 """Columns that a profile has only where they were asked for; those that matter most come first, as the last give way."""
 
@@ -183,11 +183,17 @@ def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
 
 
 def value(profile: Profile, row: Row, column: str) -> Any:
-    """Return a row's value in a column, over those of its ops that are known; None where none is."""
+    """Return a row's value in a column, over those of its ops that are known; None where none is.
+
+    What does not add up has a value where it is the same for all.
+    """
     values = profile.values[column]
     if len(row.ops) == 1:
         return values[row.ops[0]]
-    if profile.columns[column].total == "none" or all(values[number] is None for number in row.ops):
+    if profile.columns[column].total == "none":
+        distinct = {values[number] for number in row.ops}
+        return distinct.pop() if len(distinct) == 1 else None
+    if all(values[number] is None for number in row.ops):
         return None
     return profile.total(column, row.ops)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import platform
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import torch
 
 from archprof.build import device_called
+from archprof.devices import Device
+from archprof.devices.choice import device_of, find
 from archprof.errors import UserError
 
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
@@ -26,6 +29,18 @@ def chosen(name: str) -> torch.device:
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device
+
+
+def known(device: torch.device, on: str | Device, *, tf32: bool) -> Device | None:
+    """Return what the table of devices has on the device called `on`, else on this one; None where it has nothing."""
+    if isinstance(on, Device):
+        return on
+    if on:
+        return find(f"{on.removesuffix(':tf32')}:tf32" if tf32 else on)
+    if device.type != "cuda":
+        return None
+    found = device_of(name_of(device), torch.cuda.get_device_properties(device).total_memory)
+    return dataclasses.replace(found, float32_as="tf32") if found and tf32 and "tf32" in found.peaks else found
 
 
 def about(device: torch.device) -> dict[str, Any]:

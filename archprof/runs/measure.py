@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from archprof import inputs as given_inputs
+from archprof.devices import Device
 from archprof.errors import UnknownName, UserError
 from archprof.meta import ALONE
 from archprof.pipeline import opened_by, profile_of
@@ -45,6 +46,10 @@ BYTES = Column(
     "achieved_bytes_per_s", "B/s", "ratio", "ideal traffic over the measured time", ("bytes_moved", "measured_s")
 )
 MOVED = Column("bytes_moved", "bytes", "sum", "ideal traffic: bytes read and written")
+ROOF = Column(
+    "roof_share", "share", "ratio", "least time on the device over the measured time", ("time_s", "measured_s")
+)
+ABOVE = Column("above_roof_s", "s", "sum", "measured time beyond the least time on the device")
 FLAG = Column("measured_flag", "text", "none", "unresolved: too short or too uneven; launch-bound: the host is slower")
 
 
@@ -64,6 +69,9 @@ def time(
     cold: bool = False,
     threads: int | None = None,
     budget_s: float = 20.0,
+    on: str | Device = "",
+    convention: str = "",
+    optimizer: str = "",
     tell: Tell = nobody,
 ) -> Profile:
     """Return the Profile of a model run on `device`, with `measured_s` of every op and `timing` of the pass.
@@ -72,7 +80,9 @@ def time(
     where the model has none; dtype "tf32" is float32 with products in TF32. Without `device` it is CUDA's, if there is one,
     else the CPU. `mode` is "eager" or, on CUDA, "queued" (launches run ahead) or "graph" (a CUDA graph). `training` adds the
     backward pass of ones. `amp` runs under autocast, `compiled` measures torch.compile too, `cold` clears the last cache
-    before every pass. Passes are repeated until the medians are known to 1 %, for at most `budget_s` seconds.
+    before every pass. `on` names the device whose roofline the times are held against (a GPU that is known needs none);
+    `convention` and `optimizer` are `profile`'s. Passes are repeated until the medians are known to 1 %, or `budget_s` seconds
+    are spent.
     Raises UserError for a device that is not there or too small, ModelError where the model fails.
 
     >>> found = time("lenet5", device="cpu", budget_s=0.1)
@@ -90,6 +100,7 @@ def time(
         raise UserError(f"threads are 1 or more, not {threads}")
     how = How(target, mode, training, amp, dtype == "tf32", channels_last, cold, threads)
     dtype = None if dtype == "tf32" else dtype
+    roof = machine.known(target, on, tf32=how.tf32)
     tell("building", 0.0)
     with ALONE, _random(target), switched(how), _out_of_memory(target):
         opened = opened_by(model, inputs, batch, dtype, settings)
@@ -104,7 +115,7 @@ def time(
             ):  # one that caches does it now; one that fails does it again, and is told
                 module(*args, **kwargs)
             traced, steps = taped(module, values, str(target), training=training)
-            found = profile_of(opened, traced)
+            found = profile_of(opened, traced, convention=convention, optimizer=optimizer, device=roof)
             numbers = [traced.numbers[name] for name, _ in given_inputs.leaves(values)]
             written = program(traced, steps, numbers, keeps=training)
             passes = Passes(module, values, written, len(steps), how)
@@ -178,6 +189,10 @@ def _columns(found: Profile, passes: Passes, rounds: int) -> tuple[dict[str, Col
     sums = [None if a is None or b is None else a + b for a, b in moved]
     made.append((MOVED, sums))
     made.append((BYTES, [_rate(number, s) for number, s in zip(sums, seconds, strict=True)]))
+    if "time_s" in found.values:
+        least = found.values["time_s"]
+        made.append((ROOF, [None if s is None else s / m for s, m in zip(least, seconds, strict=True)]))
+        made.append((ABOVE, [None if s is None else m - s for s, m in zip(least, seconds, strict=True)]))
     made.append((FLAG, flags(spreads, host, floor(passes.how))))
     return {column.name: column for column, _ in made}, {column.name: values for column, values in made}
 

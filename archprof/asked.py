@@ -1,0 +1,80 @@
+"""From what was asked for on the command line to a profile: options in, the library's arguments out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archprof.options import terminal
+
+if TYPE_CHECKING:
+    from archprof.result import Profile
+
+
+def profiled(model: str, options: Mapping[str, Any]) -> Profile:
+    """Return the profile that the model options ask for."""
+    if options.get("time"):
+        return timed(model, options)
+    from archprof.pipeline import profile
+
+    optimizer = options["optimizer"] if options.get("backward") else ""
+    wanted = {name: options.get(name, "") for name in ("convention", "on")}
+    return profile(model, **chosen(options), **wanted, optimizer=optimizer)
+
+
+def timed(model: str, options: Mapping[str, Any]) -> Profile:
+    """Return the profile of a model that was run and timed as the options ask."""
+    from archprof.progress import shown
+    from archprof.runs.measure import time
+
+    names = (
+        "device",
+        "mode",
+        "amp",
+        "channels_last",
+        "compiled",
+        "cold",
+        "threads",
+        "training",
+        "budget_s",
+        "on",
+        "convention",
+    )
+    how = {name: options[name] for name in names if name in options}
+    how["optimizer"] = options["optimizer"] if options.get("backward") else ""
+    with shown() as tell:
+        return time(model, **chosen(options), **how, tell=tell)
+
+
+def chosen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the model options say of a model, plug-ins loaded."""
+    load_plugins(options["plugins"])
+    inputs, settings = dict(options["inputs"]), dict(options["settings"])
+    return {"inputs": inputs, "batch": options["batch"], "dtype": options["dtype"], "settings": settings}
+
+
+def load_plugins(paths: Sequence[Path]) -> None:
+    """Run the user's Python files, which register layers and rules."""
+    from archprof.plugins import load_plugin
+
+    for path in paths:
+        load_plugin(path)
+
+
+def viewing(options: Mapping[str, Any], color: str) -> dict[str, Any]:
+    """Return the fields of a View."""
+    return {name: options[name] for name in ("depth", "columns", "sort", "top", "raw")} | terminal(color)
+
+
+def default_format() -> str:
+    """Return `table` for people and `tsv` for pipes."""
+    return "table" if sys.stdout.isatty() else "tsv"
+
+
+def check_format(name: str) -> None:
+    """Raise UnknownName where there is no such format, before anything is printed."""
+    from archprof.renderers import RENDERERS
+
+    RENDERERS[name]
