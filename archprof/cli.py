@@ -135,6 +135,29 @@ def time_(model: str, path: str, format_: str, color: str, **options: Any) -> No
 
 
 @main.command()
+@click.option("--device", default="", help="cpu, cuda or mps.  [default: cuda where there is one]")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU.  [default: torch's]")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it there: x.yaml.")
+def calibrate(device: str, threads: int | None, output: Path | None) -> None:
+    """Measure what a device reaches in matrix products and copies, as a device file for --on ./x.yaml."""
+    from archprof.progress import shown
+    from archprof.runs.calibrate import calibrate as reached
+
+    if output is not None and output.suffix not in {".yaml", ".yml"}:
+        raise UserError(f"a device file's name ends in .yaml, not {output.suffix or 'nothing'!r}")
+    with shown() as tell:
+        text = reached(device, threads=threads, tell=tell)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {str(output)!r}: {error.strerror}") from None
+    click.echo(f"wrote {output}; next: archprof show MODEL --on ./{output}", err=True)
+
+
+@main.command()
 @click.argument("model")
 @click.argument("path", default="")
 @model_options

@@ -75,6 +75,15 @@ def duration(value: float) -> str:
     return f"{digits(value * 1000**power)} {TIME_PREFIXES[power]}s"
 
 
+def several(number: int, what: str) -> str:
+    """Return a number of things in words.
+
+    >>> several(1, "thread"), several(2, "thread")
+    ('1 thread', '2 threads')
+    """
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def written(value: object, unit: str, *, raw: bool = False) -> str:
     """Return a value of a column for people, after the column's unit; a whole number without a prefix if `raw`.
 

@@ -214,16 +214,11 @@ def timed(profile: Profile, timing: Timing) -> list[str]:
         says.append(f"! other programs were running (load {load:.1f}): --threads 1 measures what this one takes itself")
     flags = profile.values["measured_flag"]
     says += [f"{FLAGS[flag]}: {flags.count(flag)} of {len(flags)} ops" for flag in FLAGS if flag in flags]
-    on = ", ".join(filter(None, [timing.machine.get("name", ""), counted(threads, "thread")]))
+    on = ", ".join(filter(None, [timing.machine.get("name", ""), units.several(threads, "thread") if threads else ""]))
     how = [name.replace("_", " ") for name, value in timing.settings.items() if value is True]
     how += [timing.settings["mode"], CLOCKS[timing.settings["clock"]]]
     says.append(f"on {timing.device} ({on}): {', '.join(how)}; random inputs; medians, never means")
     return says
-
-
-def counted(number: int, what: str) -> str:
-    """Return `1 thread` or `2 threads`; nothing for none."""
-    return f"{number} {what}{'s' * (number != 1)}" if number else ""
 
 
 def plain(text: str) -> str:
