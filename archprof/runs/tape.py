@@ -32,7 +32,8 @@ class Ref:
 class Step:
     """A call with Refs in place of the tensors made before, and the numbers of its outputs.
 
-    `result` is what it returned, with Refs; None where it changes its first argument and returns nothing.
+    `result` is what it returned, with Refs; None where it changes its first argument and returns nothing. `holds` are the
+    numbers of tensors that live until then because whoever called a module holds them: memory is used again as in the model.
     """
 
     function: Callable[..., Any]
@@ -40,6 +41,7 @@ class Step:
     kwargs: Mapping[str, Any]
     outputs: tuple[int, ...]
     result: Any
+    holds: tuple[int, ...] = ()
 
 
 class Tape(Recorder):
@@ -74,14 +76,17 @@ def with_refs(value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _whole_modules(module: nn.Module, steps: list[Step]) -> Iterator[None]:
-    """Write a module's call in place of the one op that the module is made of, where the user has hung no hook on it."""
+def _watched_modules(module: nn.Module, steps: list[Step]) -> Iterator[None]:
+    """Note of every module's call what its caller holds, and write the call in place of an op that is all of the module.
+
+    That is for modules without hooks, which are called with the module.
+    """
     changed = []
     for part in module.modules():
-        if next(part.children(), None) is None and not (part._forward_hooks or part._forward_pre_hooks):  # noqa: SLF001
-            state = vars(part)
-            changed.append((state, state.get("forward")))
-            state["forward"] = _noted(part, part.forward, steps)
+        state = vars(part)
+        changed.append((state, state.get("forward")))
+        is_plain = next(part.children(), None) is None and not (part._forward_hooks or part._forward_pre_hooks)  # noqa: SLF001
+        state["forward"] = _noted(part, part.forward, steps, is_plain=is_plain)
     try:
         yield
     finally:
@@ -92,16 +97,33 @@ def _whole_modules(module: nn.Module, steps: list[Step]) -> Iterator[None]:
                 state["forward"] = forward
 
 
-def _noted(module: nn.Module, forward: Callable[..., Any], steps: list[Step]) -> Callable[..., Any]:
+def _noted(module: nn.Module, forward: Callable[..., Any], steps: list[Step], *, is_plain: bool) -> Callable[..., Any]:
     @functools.wraps(forward)
     def noted(*args: Any, **kwargs: Any) -> Any:
         before, refs = len(steps), (with_refs(args), with_refs(kwargs))
         result = forward(*args, **kwargs)
-        if len(steps) == before + 1 and isinstance(result, torch.Tensor) and steps[-1].result == with_refs(result):
+        if len(steps) > before:
+            holds = tuple(_numbers(refs))
+            steps[-1] = dataclasses.replace(steps[-1], holds=steps[-1].holds + holds)
+        if (
+            is_plain
+            and len(steps) == before + 1
+            and isinstance(result, torch.Tensor)
+            and steps[-1].result == with_refs(result)
+        ):
             steps[-1] = dataclasses.replace(steps[-1], function=module, args=refs[0], kwargs=refs[1])
         return result
 
     return noted
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """Yield the numbers of the Refs in a nest."""
+    if isinstance(value, Ref):
+        yield value.number
+    elif isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +143,7 @@ def taped(
 ) -> tuple[Traced, list[Step]]:
     """Return the trace of a run on a real device, and its steps, one an op."""
     steps: list[Step] = []
-    with _whole_modules(module, steps):
+    with _watched_modules(module, steps):
         traced = trace(module, inputs, on=on, training=training, kind=functools.partial(Tape, steps))
     return traced, steps
 
@@ -161,8 +183,7 @@ class _Writer:
         arguments = [self.expression(value) for value in step.args]
         arguments += [f"**{self.expression(dict(step.kwargs))}"] if step.kwargs else []
         call = f"{self.named(step.function)}({', '.join(arguments)})"
-        for output in step.outputs:
-            self.last[output] = number
+        self.last.update(dict.fromkeys((*step.outputs, *step.holds), number))
         if step.result is None:
             return f"{call}; t{step.outputs[0]} = {self.expression(step.args[0])}"
         return f"{self.pattern(step.result)} = {call}"
