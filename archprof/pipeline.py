@@ -85,6 +85,7 @@ def profile(
         traced, notes = traced_somewhere(opened, memo)
     if traced.failure is not None and opened.real is None:
         raise traced.failure.error  # a spec that expands can be traced: this is our own mistake
+    notes = (*opened.notes, *notes)
     graph = traced.graph
     attach_facts(graph, traced.seen)
     parts = {op.kind for op in graph.ops if op.kind not in RULES and isinstance(graph.facts[op.name], Facts)}

@@ -136,6 +136,74 @@ def test_counts_are_those_of_torch(model: str, settings: dict[str, str]) -> None
     assert not any("CPU" in note for note in found.notes)
 
 
+QWEN_VISION = {"embed_dim": "64", "depth": "2", "num_heads": "4", "hidden_size": "96"}
+SPEECH_ENCODER = {key: value for key, value in SPEECH.items() if "decoder" not in key}
+SIGLIP = SMALL | {"num_patches": "256"}
+SERIES = {
+    "prediction_length": "24", "d_model": "64", "encoder_layers": "2", "decoder_layers": "2",
+    "encoder_attention_heads": "4", "decoder_attention_heads": "4",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "inputs", "on_cpu"),
+    [
+        (
+            "qwen2_vl_vision",
+            QWEN_VISION,
+            {"hidden_states": "256x1176", "grid_thw": "1x3"},
+            True,
+        ),  # 16 x 16, 3 x 2 x 14 x 14
+        (
+            "siglip2_vision_model",
+            {key: value for key, value in SIGLIP.items() if key != "vocab_size"},
+            {"pixel_values": "1x144x768", "pixel_attention_mask": "1x144", "spatial_shapes": "1x2"},
+            True,
+        ),
+        ("bridgetower_vision_model", {"num_hidden_layers": "2"}, {"image": "1x3x288x288"}, False),
+        ("time_series_transformer", SERIES, {"past_values": "1x31", "future_values": "1x24"}, False),  # 24 and 7 lags
+        ("musicgen_decoder", {"hidden_size": "64", "num_hidden_layers": "2"}, {"input_ids": "4x128"}, False),
+        ("audioflamingo3_encoder", SPEECH_ENCODER, {"input_features": "1x128x3000"}, False),
+        ("speecht5_hifigan", {"upsample_initial_channel": "32"}, {"spectrogram": "1x1000x80"}, False),
+    ],
+)
+def test_parts_and_patches_have_inputs_of_their_own(
+    model: str, settings: dict[str, str], inputs: dict[str, str], on_cpu: bool
+) -> None:
+    found = profile(f"transformers:{model}", settings=settings)
+    shapes = {op.name: str(op.outputs[0]) for op in found.network.inputs}
+    assert inputs.items() <= shapes.items()
+    assert (found.params, found.macs) == counted(model, settings)
+    assert found.gaps == []
+    assert any("CPU" in note for note in found.notes) == on_cpu
+
+
+def test_patches_of_a_batch_stand_in_a_row() -> None:
+    one, three = (profile("transformers:qwen2_vl_vision", batch=batch, settings=QWEN_VISION) for batch in (1, 3))
+    assert {op.name: str(op.outputs[0]) for op in three.network.inputs} == {
+        "hidden_states": "768x1176",
+        "grid_thw": "3x3",
+    }
+    # a patch of 3 x 2 x 14 x 14 to 64; two layers of query, key, value and output and an MLP of 4 x 64; attention of 256
+    # patches with each other; 2 x 2 patches merged through 256 x 256 and 256 x 96
+    layer = 256 * (4 * 64 * 64 + 2 * 64 * 256) + 2 * 256 * 256 * 64
+    assert one.macs == 256 * 1176 * 64 + 2 * layer + 64 * (256 * 256 + 256 * 96)
+    assert three.macs == 3 * one.macs  # each picture looks at itself alone
+
+
+def test_networks_with_pictures_in_pieces_are_text_alone_and_say_so() -> None:
+    found = profile("transformers:llava_next", settings=TEXT | VISION)
+    assert [op.name for op in found.network.inputs] == ["input_ids"]
+    assert any("text alone" in note for note in found.notes)
+    assert not any("text alone" in note for note in profile("transformers:llama", settings=GQA).notes)
+
+
+def test_sound_is_mel_bins_first_where_a_convolution_takes_them() -> None:
+    # the first layer of clvp's conditioning encoder is a convolution over 80 mel bins
+    found = profile("transformers:clvp")
+    assert str(next(op for op in found.network.inputs if op.name == "input_features").outputs[0]) == "1x80x1000"
+
+
 def test_pictures_lengthen_the_text_they_stand_in() -> None:
     settings = TEXT | VISION | {"vision_config.image_size": "56", "image_seq_length": "16"}
     found = profile("transformers:llava", settings=settings)
