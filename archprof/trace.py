@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.overrides import _get_current_function_mode_stack, handle_torch_function
 
 from archprof import inputs as given_inputs
 from archprof.build import Origin
@@ -68,7 +69,7 @@ class Failure:
     def needs_data(self) -> bool:
         """Whether the model looked at values, which a tensor on meta does not have."""
         is_torchs = isinstance(self.error, (RuntimeError, TypeError, ValueError))
-        return is_torchs and any(word in str(self.error) for word in ("meta", "fake impl"))
+        return is_torchs and any(word in str(self.error) for word in ("meta", "fake impl", "got Tensor"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,9 @@ class Recorder(MetaMode):
             self.asked.setdefault(kind, self.origin.path)
         return ASSUMED.get(kind)
 
-    def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002
-        """Note the call; one that returns no tensor (a size, a flag) is no op."""
-        if not seen.outputs:
+    def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:
+        """Note the call; one that returns no tensor (a size, a flag) is no op, nor is the start of a layer made on the way."""
+        if not seen.outputs or getattr(func, "__module__", None) == "torch.nn.init":
             return result
         weights = self.weights
         inputs: list[tuple[Tensor, int]] = []
@@ -198,6 +199,26 @@ def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
                 state["forward"] = forward
 
 
+@contextlib.contextmanager
+def _vmaps(recorder: Recorder) -> Iterator[None]:
+    """Have torch.vmap seen as one op, what it maps included: the tensors within stand for a slice of the real ones."""
+    apis = torch._functorch.apis  # noqa: SLF001 - vmap itself is no function that modes see
+    mapped = apis.vmap_impl
+
+    @functools.wraps(mapped)
+    def vmap(*args: Any, **kwargs: Any) -> Any:
+        if recorder not in _get_current_function_mode_stack():  # it is recording this very call
+            return mapped(*args, **kwargs)
+        return handle_torch_function(vmap, (), *args, **kwargs)
+
+    vmap.__name__ = "vmap"
+    apis.vmap_impl = vmap
+    try:
+        yield
+    finally:
+        apis.vmap_impl = mapped
+
+
 def _eagerly() -> contextlib.AbstractContextManager[Any]:
     """Let functions under torch.compile run as they are written; nothing to do where torch's compiler is not loaded."""
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()
@@ -250,7 +271,7 @@ def trace(
                     result = _Nodes(module, recorder).run(*values.values())
             else:
                 args, kwargs = given_inputs.call(module.forward, values)
-                with torch.device(on), _eagerly(), _modules(module, recorder), recorder:
+                with torch.device(on), _eagerly(), _vmaps(recorder), _modules(module, recorder), recorder:
                     result = module(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever a model raises, it is told with its place
             failure = _failure(recorder, error)

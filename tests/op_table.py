@@ -280,6 +280,7 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("pixel_unshuffle", lambda: F.pixel_unshuffle(IMAGE, 2), 0, 0),
     ("channel_shuffle", lambda: F.channel_shuffle(IMAGE, 2), 0, 0),
     ("unfold", lambda: F.unfold(IMAGE, 3, padding=1, stride=2), 0, 0),
+    ("unfold", lambda: IMAGE.unfold(dimension=-1, size=3, step=2), 0, 0),  # the method, a view
     ("fold", lambda: F.fold(meta(2, 16, 16), (8, 8), 2, stride=2), 0, 512),
     # --- views
     *each(
