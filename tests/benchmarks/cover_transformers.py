@@ -8,7 +8,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -16,6 +15,8 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,19 +59,35 @@ SIZES = (
     | dict.fromkeys(["num_experts_per_tok", "top_k", "moe_topk", "moe_k"], 2)
 )
 STEPS = (("small", LAYERS | SIZES | WIDTHS), ("short", LAYERS | SIZES), ("few layers", LAYERS), ("default", {}))
+UNSET = (
+    WIDTHS
+    | SIZES
+    | {
+        "prediction_length": 24,
+        "n_group": 1,
+        "topk_group": 1,
+        "pad_token_id": 0,
+        "shared_expert_intermediate_size": 128,
+    }
+)
+"""What is set where a config leaves it open and the network cannot be built, or run, without."""
+SECTIONS = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}}
+"""Parts of a head of 16 features, for networks whose default config splits another number than it has."""
 LARGEST = 400_000_000
 """Parameters beyond which no oracle runs."""
 LIMIT_S = 30
 
 
-def smaller(config: Any, sizes: dict[str, int], prefix: str = "") -> dict[str, str]:
-    """Return the settings that make a config smaller, those of configs within it too."""
+def smaller(config: Any, sizes: dict[str, int], prefix: str = "", *, unset: bool = False) -> dict[str, str]:
+    """Return the settings that make a config smaller, those of configs within it too; and set what is `unset`."""
     found: dict[str, str] = {}
     for name, value in vars(config).items():
         if isinstance(value, transformers.PreTrainedConfig):
-            found |= smaller(value, sizes, f"{prefix}{name}.")
+            found |= smaller(value, sizes, f"{prefix}{name}.", unset=unset)
         elif type(value) is int and name in sizes and value > sizes[name]:
             found[prefix + name] = str(sizes[name])
+        elif value is None and unset and name in UNSET:
+            found[prefix + name] = str(UNSET[name])
         elif (
             type(value) is int
             and value >= 1000
@@ -81,8 +98,22 @@ def smaller(config: Any, sizes: dict[str, int], prefix: str = "") -> dict[str, s
     return found
 
 
-def oracle(model: str, settings: dict[str, str]) -> tuple[int, int, str]:
-    """Return parameters and MACs as torch counts them while the model runs, and what on."""
+def with_sections(model: str) -> str:
+    """Return a config.json of a type in which heads are split as they are wide once it is made small; "" if none are."""
+    config = transformers.CONFIG_MAPPING[model]()
+    given: dict[str, Any] = {"model_type": model}
+    for name, part in (("", config), *vars(config).items()):
+        if hasattr(part, "rope_parameters") and "vision" not in part.model_type:
+            given |= {name: {"model_type": part.model_type, **SECTIONS}} if name else SECTIONS
+    if len(given) == 1:
+        return ""
+    path = Path(tempfile.mkdtemp()) / "config.json"
+    path.write_text(json.dumps(given))
+    return str(path)
+
+
+def run(model: str, settings: dict[str, str], *, counted: bool) -> tuple[int, int]:
+    """Return parameters and, where `counted`, MACs as torch counts them while the model itself runs on the CPU."""
     opened = SOURCES["transformers"].function(model, Wish(settings=settings))
     assert opened.real is not None
     torch.manual_seed(0)
@@ -94,9 +125,40 @@ def oracle(model: str, settings: dict[str, str]) -> tuple[int, int, str]:
     args, kwargs = given_inputs.call(module.forward, given_inputs.on("cpu", opened.inputs))
     torch.backends.mha.set_fastpath_enabled(False)
     os.environ["TRANSFORMERS_DISABLE_TORCH_CHECK"] = "1"  # inputs are zeros, so that there are no image tokens
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    counter = FlopCounterMode(display=False) if counted else contextlib.nullcontext()
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         module(*args, **kwargs)
-    return params, counter.get_total_flops() // 2, "cpu"
+    return params, counter.get_total_flops() // 2 if isinstance(counter, FlopCounterMode) else 0
+
+
+def whose(model: str, settings: dict[str, str], error: ArchprofError) -> str:
+    """Return the verdict on a network that is not profiled: does it run by itself, without us, on the same inputs?"""
+    said = str(error)
+    if "has no network for the model type" in said:
+        return "no network"
+    if "cannot be built" in said or "cannot be made" in said:
+        return "cannot be built"  # by transformers itself: our recorder has not begun
+    if "needs the input" in said or "needs inputs" in said:
+        return "inputs of its own"
+    try:
+        run(model, settings, counted=False)
+    except Exception:
+        return "fails by itself"
+    return "fails"
+
+
+def tries(model: str, config: Any) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield ever larger networks of a type: what their size is called, the model's name, its settings."""
+    (small, sizes), *larger = STEPS
+    alike = {name: size for name, size in sizes.items() if name != "head_dim"} | {"num_key_value_heads": 4}
+    filled = smaller(config, sizes, unset=True)
+    yield small, model, smaller(config, sizes)
+    yield "small, filled in", model, filled
+    yield "small, heads alike", model, smaller(config, alike, unset=True)
+    if split := with_sections(model):
+        yield "small, split", split, filled
+    for size, sizes in larger:
+        yield size, model, smaller(config, sizes)
 
 
 def row(model: str) -> dict[str, Any]:
@@ -107,24 +169,25 @@ def row(model: str) -> dict[str, Any]:
         config = transformers.CONFIG_MAPPING[model]()
     except Exception as error:
         return found | {"result": "no default config", "why": " ".join(str(error).split())[:300]}
-    profile, last = None, None
-    for size, sizes in STEPS:
-        settings = smaller(config, sizes)
+    profile, failed, name, settings = None, None, model, {}
+    for size, name, settings in tries(model, config):
+        if time.monotonic() - began > LIMIT_S / 2:
+            break
         try:
-            profile = archprof.profile(f"transformers:{model}", settings=settings)
+            profile = archprof.profile(f"transformers:{name}", settings=settings)
         except ArchprofError as error:
-            last = error
+            failed = failed or (name, settings, error)
         except Exception as error:
             found["result"] = "BUG"
             found["why"] = "".join(traceback.format_exception(error)[-3:]).replace("\n", " | ")
             return found
-        if profile is not None:
+        else:
             found["size"] = size
             break
-        if size != "default" and settings == smaller(config, {}):
-            break
     if profile is None:
-        return found | {"result": "fails", "why": " ".join(str(last).split())[:400]}
+        assert failed is not None
+        why = " ".join(str(failed[2]).split())[:400]
+        return found | {"result": whose(*failed), "why": why}
     found |= {"params": profile.params, "macs": profile.macs, "ops": len(profile.network.ops)}
     found["on"] = "cpu" if any("CPU" in note for note in profile.notes) else "meta"
     found["notes"] = "; ".join(profile.notes)
@@ -133,7 +196,7 @@ def row(model: str) -> dict[str, Any]:
     if profile.params > LARGEST:
         return found | {"result": "no oracle", "why": "too large"}
     try:
-        params, macs, _ = oracle(model, settings)
+        params, macs = run(name, settings, counted=True)
     except Exception as error:
         return found | {"result": "no oracle", "why": " ".join(str(error).split())[:300]}
     found |= {"oracle_params": params, "oracle_macs": macs}
@@ -187,10 +250,9 @@ def main() -> None:
         row(model)  # what they import is there for all
     print("\t".join(COLUMNS))
     count: collections.Counter[str] = collections.Counter()
-    with multiprocessing.Pool(2) as pool:
-        for found in pool.imap(timed, models):
-            count[found["result"]] += 1
-            print("\t".join(str(found.get(column, "")) for column in COLUMNS), flush=True)
+    for found in map(timed, models):
+        count[found["result"]] += 1
+        print("\t".join(str(found.get(column, "")) for column in COLUMNS), flush=True)
     print(dict(count), file=sys.stderr)
 
 
