@@ -20,9 +20,10 @@ from torch import fx, nn
 from torch.overrides import _get_current_function_mode_stack, handle_torch_function
 
 from archprof import inputs as given_inputs
+from archprof import known
 from archprof.build import Origin
 from archprof.graph import Graph
-from archprof.meta import MetaMode, Seen, described, tensors_in
+from archprof.meta import Seen, described, tensors_in
 from archprof.ops import tensors as tensors_of
 from archprof.records import Op, Tensor, Weight
 
@@ -77,7 +78,8 @@ class Traced:
     """What came of running a module `on` a device: its Graph, each op's call as seen, and the failure that cut it short.
 
     `reads` says of every tensor in an op's call, in order, what it is: a Weight, the number of an input, None: a constant.
-    `assumed` are the modules that asked for the value of a tensor on meta and got what is `ASSUMED`, by the op's kind.
+    `assumed` are the modules that asked for the value of a tensor on meta and got what is `ASSUMED`, by the op's kind;
+    `has_answered`: a question was answered by values that were given.
     """
 
     graph: Graph
@@ -86,9 +88,10 @@ class Traced:
     failure: Failure | None = None
     on: str = "meta"
     assumed: Mapping[str, str] = field(default_factory=dict)
+    has_answered: bool = False
 
 
-class Recorder(MetaMode):
+class Recorder(known.KnowingMode):
     """Notes every call that returns a tensor."""
 
     def __init__(
@@ -103,7 +106,7 @@ class Recorder(MetaMode):
 
         Where it `assumes` nothing, a question about a tensor's value fails on meta.
         """
-        super().__init__(memo)
+        super().__init__(memo, knows=is_meta and not assumes)
         self.is_meta = is_meta
         self.assumes = assumes
         self.weights = weights
@@ -258,6 +261,10 @@ def trace(
     recorder = Recorder(named, memo, is_meta=on == "meta", assumes=not has_data)  # who brings data wants it looked at
     values = {name: given_inputs.on(on, value) for name, value in inputs.items()}
     tensors = dict(given_inputs.leaves(values))
+    if recorder.knows:
+        for name, given in given_inputs.leaves(inputs):
+            if isinstance(given, torch.Tensor) and not given.is_meta:
+                known.know(tensors[name], given.detach().to("cpu", copy=True))
     sources: dict[int, Source] = {}
     for name, tensor in tensors.items():
         tensor._archprof = next(NUMBERS)  # noqa: SLF001 - our own mark
@@ -286,7 +293,7 @@ def trace(
     graph = Graph.of(described_inputs.items(), rows, outputs, weights, _groups(module))
     seen = {op.name: record.seen for op, record in zip(ops, recorder.records, strict=True)}
     reads = {op.name: record.reads for op, record in zip(ops, recorder.records, strict=True)}
-    return Traced(graph, seen, reads, failure, on, recorder.asked)
+    return Traced(graph, seen, reads, failure, on, recorder.asked, recorder.has_answered)
 
 
 def _failure(recorder: Recorder, error: Exception) -> Failure:
