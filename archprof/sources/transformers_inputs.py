@@ -144,7 +144,7 @@ def cut_up(config: Any, known: Sequence[str], needed: Sequence[str]) -> dict[str
     if "spatial_shapes" in known:
         return {
             "pixel_values": (rows, numbers),
-            "pixel_attention_mask": (rows,),
+            "pixel_attention_mask": torch.ones(1, rows, dtype=torch.bool),
             "spatial_shapes": torch.tensor([[tall, wide]]),
         }
     if "target_sizes" in known and "input_ids" not in known:

@@ -42,8 +42,8 @@ def text(config: Any) -> Sizes:
     """Return the tokens of a text, `TOKENS` or as many as there are positions."""
     positions = first(config, "max_position_embeddings", "n_positions", "max_target_positions", default=TOKENS)
     tokens = min(TOKENS, positions) if positions > 0 else TOKENS  # XLNet has -1, for as many as one likes
-    if config.model_type.startswith("musicgen"):  # a codebook stands for a sample
-        return Flat((first(config, "num_codebooks"), tokens))
+    if config.model_type in {"musicgen_decoder", "musicgen_melody_decoder"}:  # a codebook stands for a sample
+        return Flat((config.num_codebooks, tokens))
     return (tokens, config.num_channels) if config.model_type == "dia_decoder" else (tokens,)
 
 
@@ -51,7 +51,14 @@ def decoded(config: Any) -> Sizes | None:
     """Return the tokens a decoder beside an encoder reads; None where there is no such decoder."""
     if not getattr(config, "is_encoder_decoder", False):
         return None
-    return text(config.decoder_config) if config.model_type == "dia" else text(config)
+    decoder = (
+        config.decoder_config
+        if config.model_type == "dia"
+        else config.decoder
+        if "musicgen" in config.model_type
+        else config
+    )
+    return text(decoder)
 
 
 def pictured(config: Any) -> int:
@@ -108,6 +115,8 @@ def wave(config: Any) -> Sizes:
 def spectrogram(module: nn.Module, config: Any) -> Sizes:
     """Return mel bins and frames; frames come first unless a convolution over them, or their number, tells otherwise."""
     bins = first(config, "num_mel_bins", "feature_size", default=80)
+    if chroma := first(config, "num_chroma"):
+        return (FRAMES, chroma)
     if square := first(config, "spec_size"):
         return (1, square * first(config, "freq_ratio", default=4), bins)
     names = "feature_projection_input_dim", "input_feat_per_channel", "num_mel_channels", "input_feat_size", "input_dim"
