@@ -17,14 +17,25 @@ LARGEST = 1 << 22
 """Elements beyond which values are forgotten."""
 
 MAKERS = frozenset({
-    torch.arange, torch.tensor, torch.as_tensor, torch.scalar_tensor, torch.zeros, torch.ones, torch.full, torch.linspace,
-    torch.eye,
+    torch.arange, torch.tensor, torch.as_tensor, torch.scalar_tensor, torch.zeros, torch.ones, torch.full, torch.empty,
+    torch.linspace, torch.eye,
 })  # fmt: skip
 """Functions that make known tensors out of none."""
 
-_METHODS = ("expand_as", "view_as", "reshape_as", "type_as", "new_zeros", "new_ones", "new_full", "new_tensor")
+_METHODS = (
+    "expand_as",
+    "view_as",
+    "reshape_as",
+    "type_as",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "new_empty",
+    "new_tensor",
+)
 OF_SHAPES = frozenset({
-    torch.zeros_like, torch.ones_like, torch.full_like, *(getattr(torch.Tensor, name) for name in _METHODS),
+    torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like,
+    *(getattr(torch.Tensor, name) for name in _METHODS),
 })  # fmt: skip
 """Functions that read no more of a tensor than its shape and type: of an unknown one, that is known."""
 

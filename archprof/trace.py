@@ -118,14 +118,19 @@ class Recorder(known.KnowingMode):
 
     def assumed(self, func: Callable[..., Any], tensor: torch.Tensor) -> bool | None:
         """Return what is `ASSUMED` of the answer, and note where that was asked first."""
-        number = getattr(tensor, "_archprof", -1)
-        made = (record.seen.kind for record in reversed(self.records) if number in record.outputs)
         if not self.assumes:
             return None
-        kind = "contains" if func is torch.Tensor.__contains__ else next(made, "")
+        record = self.maker(getattr(tensor, "_archprof", -1))
+        kind = "contains" if func is torch.Tensor.__contains__ else record.seen.kind if record else ""
+        if kind == "all" and record and (of := self.maker(record.inputs[0][1])) and of.seen.kind == "any":
+            kind = "any"  # all of what is not true of any
         if kind in ASSUMED:
             self.asked.setdefault(kind, self.origin.path)
         return ASSUMED.get(kind)
+
+    def maker(self, number: int) -> Record | None:
+        """Return the record of the op that made the tensor of this number."""
+        return next((record for record in reversed(self.records) if number in record.outputs), None)
 
     def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:
         """Note the call; one that returns no tensor (a size, a flag) is no op, nor is the start of a layer made on the way."""

@@ -185,6 +185,35 @@ def test_patches_of_a_batch_stand_in_a_row() -> None:
     assert three.macs == 3 * one.macs  # each picture looks at itself alone
 
 
+def test_a_picture_stands_in_a_text_by_default_where_its_places_are_told(tmp_path: Path) -> None:
+    vision = {f"vision_config.{key}": value for key, value in (QWEN_VISION | {"hidden_size": "64"}).items()}
+    settings = TEXT | vision | {"text_config.num_key_value_heads": "2", "image_token_id": "900"}
+    config = {
+        "model_type": "qwen2_vl",
+        "text_config": {
+            "model_type": "qwen2_vl_text",
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+        },
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = profile(f"transformers:{tmp_path}", settings=settings)
+    alone = profile(f"transformers:{tmp_path}", {"input_ids": (128,)}, settings=settings)
+    assert (found.params, found.macs) == counted(str(tmp_path), settings)
+    # 16 x 16 patches of 3 x 2 x 14 x 14, of which 2 x 2 make a token
+    assert {op.name: str(op.outputs[0]) for op in found.network.inputs} == {
+        "input_ids": "1x192", "pixel_values": "256x1176", "image_grid_thw": "1x3", "mm_token_type_ids": "1x192",
+    }  # fmt: skip
+    assert not any("CPU" in note or "text alone" in note for note in found.notes)
+    assert [op.name for op in alone.network.inputs] == ["input_ids"]
+    assert any("text alone" in note for note in alone.notes)
+
+
+def test_a_loop_that_ends_where_all_of_any_are_true_runs_on() -> None:
+    # the head makes at most `max_text_length` tokens and one more, and ends before where all have ended
+    short, long = (profile("transformers:slanet", settings={"max_text_length": str(length)}).macs for length in (1, 2))
+    assert long > short
+
+
 def test_networks_with_pictures_in_pieces_are_text_alone_and_say_so() -> None:
     found = profile("transformers:llava_next", settings=TEXT | VISION)
     assert [op.name for op in found.network.inputs] == ["input_ids"]

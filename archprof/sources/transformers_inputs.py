@@ -27,6 +27,7 @@ from archprof.sources.transformers_sizes import (
     pictured,
     side,
     spectrogram,
+    text,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def inputs_of(module: nn.Module, wish: Wish, dtype: str) -> tuple[dict[str, Any]
             f"{type(module).__name__} has no input {unknown!r}; {did_you_mean(unknown, known)}".rstrip("; ")
         )
     needed = [name for name in known if parameters[name].default is inspect.Parameter.empty]
-    given = suggested(module, known, needed)
+    given = suggested(module, known, needed, is_free=not wish.inputs)
     for name in needed:
         if name not in given and name not in wish.inputs:
             raise UserError(
@@ -74,10 +75,11 @@ def laid_out(name: str, given: Given, wish: Wish, dtype: str) -> Any:
     return whole
 
 
-def suggested(module: nn.Module, known: Sequence[str], needed: Sequence[str]) -> dict[str, Given]:
+def suggested(module: nn.Module, known: Sequence[str], needed: Sequence[str], *, is_free: bool) -> dict[str, Given]:
     """Return the inputs of a network, the batch left out, as far as its config and its layers tell them.
 
-    A text alone stands for a text with pictures or sound where these come in pieces of several sizes.
+    A text alone stands for a text with pictures or sound where these come in pieces of several sizes, unless the places
+    of a picture in it are told by their types, and the inputs are free to have it.
     """
     config: Any = module.config
     sizes = {name: size_of(name, module, is_needed=name in needed) for name in known}
@@ -86,6 +88,9 @@ def suggested(module: nn.Module, known: Sequence[str], needed: Sequence[str]) ->
     in_pieces = bool(first(config, "image_grid_pinpoints")) or vision == "pixtral" or IN_PIECES.intersection(known)
     if "query_embeds" in needed:
         found["encoder_hidden_states"] = (TOKENS, first(config, "encoder_hidden_size", "hidden_size"))
+    told = {"pixel_values", "image_grid_thw", "mm_token_type_ids"} <= set(known)
+    if told and is_free and config.model_type != "hunyuan_vl":  # that has tokens between rows of a picture too
+        return text_with_picture(config)
     if in_pieces and "input_ids" in found:
         return {name: size for name, size in found.items() if name.endswith("ids")}
     if cut := cut_up(config, known, needed):
@@ -95,6 +100,28 @@ def suggested(module: nn.Module, known: Sequence[str], needed: Sequence[str]) ->
     if "input_features_mask" in known and "input_features" in found:
         found["input_features_mask"] = (max(found["input_features"]),)
     return {**one_of_each(module, needed, found)}
+
+
+def text_with_picture(config: Any) -> dict[str, Given]:
+    """Return a text with a picture in its middle, which stands there as as many tokens as are left of its patches."""
+    tall, wide = grid(config)
+    tokens = tall * wide // first(config, "spatial_merge_size", "merge_size", default=2) ** 2
+    half = torch.zeros(text(config)[0] // 2, dtype=torch.int64)
+    types = torch.cat([half, torch.ones(tokens, dtype=torch.int64), half])[None]
+    return {
+        "input_ids": types * first(config, "image_token_id", "image_token_index"),
+        "mm_token_type_ids": types,
+        "pixel_values": Flat(in_a_row(config)),
+        "image_grid_thw": torch.tensor([[1, tall, wide]]),
+    }
+
+
+def in_a_row(config: Any) -> Sizes:
+    """Return the sizes of patches one behind the other: their numbers in a row too, but for two families."""
+    rows, numbers = patches(config)
+    if config.model_type in {"paddleocr_vl", "kimi_k25", "kimi_k25_vision"}:
+        return (rows, channels(config), side(config), side(config))
+    return (rows, numbers)
 
 
 def size_of(name: str, module: nn.Module, *, is_needed: bool) -> Sizes | None:
@@ -139,7 +166,7 @@ def cut_up(config: Any, known: Sequence[str], needed: Sequence[str]) -> dict[str
     pixels = next((name for name in ("hidden_states", "pixel_values") if name in known), "")
     for name in ("grid_thw", "image_grid_thw"):
         if name in needed and pixels:
-            found: dict[str, Given] = {pixels: Flat((rows, numbers)), name: torch.tensor([[1, tall, wide]])}
+            found: dict[str, Given] = {pixels: Flat(in_a_row(config)), name: torch.tensor([[1, tall, wide]])}
             return found | ({"merge_sizes": torch.tensor([2])} if "merge_sizes" in needed else {})
     if "spatial_shapes" in known:
         return {

@@ -33,7 +33,7 @@ LAYERS = dict.fromkeys(
     ["num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers", "num_encoder_layers", "num_decoder_layers", "text_encoder_layers", "decoder_num_hidden_layers", "encoder_num_hidden_layers", "num_blocks_layers"], 2
 )  # fmt: skip
 WIDTHS = (
-    dict.fromkeys(["hidden_size", "d_model", "n_embd", "embed_dim", "dim", "projection_dim"], 64)
+    dict.fromkeys(["hidden_size", "d_model", "n_embd", "embed_dim", "dim", "projection_dim", "out_hidden_size"], 64)
     | dict.fromkeys(
         ["num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads", "decoder_attention_heads"],
         4,
@@ -71,7 +71,14 @@ UNSET = (
     }
 )
 """What is set where a config leaves it open and the network cannot be built, or run, without."""
-SECTIONS = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}}
+SECTIONS = {
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 10000.0,
+        "mrope_section": [2, 3, 3],
+        "partial_rotary_factor": 1.0,
+    }
+}
 """Parts of a head of 16 features, for networks whose default config splits another number than it has."""
 LARGEST = 400_000_000
 """Parameters beyond which no oracle runs."""
