@@ -178,6 +178,7 @@ def architecture(package: ModuleType, config: Any) -> Any:
             raise UserError(f"transformers has no architecture {name!r}, which the config names")
         return found
     auto = importlib.import_module("transformers.models.auto.modeling_auto")
+    others = []
     for task in TASKS if getattr(config, "is_encoder_decoder", False) else ("MULTIMODAL_LM", *TASKS[3:]):
         mapping = getattr(auto, f"MODEL_FOR_{task}_MAPPING" if task else "MODEL_MAPPING")
         if type(config) in mapping:
@@ -186,10 +187,11 @@ def architecture(package: ModuleType, config: Any) -> Any:
             except ValueError:  # a class that is listed, and is not there
                 continue
             found = found[0] if isinstance(found, tuple) else found
-            if isinstance(
-                config, getattr(found, "config_class", None) or type(config)
-            ):  # else: of a part of the network
+            if isinstance(config, getattr(found, "config_class", None) or type(config)):
                 return found
+            others.append(found)  # made for another type, or a part of the network
+    if others:
+        return others[0]
     with contextlib.suppress(ImportError):
         auto = importlib.import_module(type(config).__module__.replace(".configuration_", ".modeling_"))
     for found in vars(auto).values():  # part of a network, which has no Auto class

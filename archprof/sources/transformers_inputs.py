@@ -20,6 +20,7 @@ from archprof.sources.transformers_sizes import (
     Given,
     Sizes,
     channels,
+    decoded,
     features,
     first,
     grid,
@@ -89,7 +90,7 @@ def suggested(module: nn.Module, known: Sequence[str], needed: Sequence[str], *,
     if "query_embeds" in needed:
         found["encoder_hidden_states"] = (TOKENS, first(config, "encoder_hidden_size", "hidden_size"))
     told = {"pixel_values", "image_grid_thw", "mm_token_type_ids"} <= set(known)
-    if told and is_free and config.model_type != "hunyuan_vl":  # that has tokens between rows of a picture too
+    if told and is_free and fits_the_text(config):
         return text_with_picture(config)
     if in_pieces and "input_ids" in found:
         return {name: size for name, size in found.items() if name.endswith("ids")}
@@ -100,6 +101,13 @@ def suggested(module: nn.Module, known: Sequence[str], needed: Sequence[str], *,
     if "input_features_mask" in known and "input_features" in found:
         found["input_features_mask"] = (max(found["input_features"]),)
     return {**one_of_each(module, needed, found)}
+
+
+def fits_the_text(config: Any) -> bool:
+    """Tell whether a picture's tokens are as wide, and as many, as those of the text: not so in some default configs."""
+    vision, wide = config.vision_config, first(config.get_text_config(), "hidden_size")
+    own = "hidden_size" if config.model_type == "qwen2_vl" else "out_hidden_size"
+    return config.model_type != "hunyuan_vl" and getattr(vision, own, wide) == wide  # that has tokens between rows
 
 
 def text_with_picture(config: Any) -> dict[str, Given]:
@@ -154,7 +162,8 @@ def one_of_each(module: nn.Module, needed: Sequence[str], found: dict[str, Sizes
     sounds = {"input_values", "input_features"}
     if sounds <= found.keys() and not sounds <= set(needed):
         found = {name: size for name, size in found.items() if name == main or name not in sounds}
-    if getattr(module, "main_input_name", "") == "input_features" in found:
+    reads_sound = getattr(module, "main_input_name", "") == "input_features" and "input_features" in found
+    if reads_sound and decoded(module.config) is not None:
         found.pop("input_ids", None)
     return found
 

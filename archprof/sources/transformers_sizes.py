@@ -74,7 +74,7 @@ def channels(config: Any) -> int:
 
 def picture(config: Any) -> Sizes:
     """Return channels, height and width, and the frames before them where it is a clip."""
-    size = first(config, "max_img_size", "image_size", "crop_size", default=PICTURE)
+    size = first(config, "image_size", "crop_size", "max_img_size", default=PICTURE)
     if isinstance(size, Mapping):
         size = (size["height"], size["width"])
     height, width = (size, size) if isinstance(size, int) else tuple(size)[:2]
@@ -127,7 +127,9 @@ def spectrogram(module: nn.Module, config: Any) -> Sizes:
     entry = next(layers(module, (nn.Linear, nn.Conv1d, nn.Conv2d)), None)
     if isinstance(entry, nn.Conv1d) and entry.in_channels == bins:
         return (bins, FRAMES)
-    return (FRAMES, entry.in_features if isinstance(entry, nn.Linear) and not entry.in_features % bins else bins)
+    if isinstance(entry, nn.Linear) and entry.in_features in range(bins, 4 * bins + 1, bins):
+        return (FRAMES, entry.in_features)  # up to four frames in one
+    return (FRAMES, bins)
 
 
 def layers(module: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterator[Any]:

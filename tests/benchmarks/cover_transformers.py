@@ -15,7 +15,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ WIDTHS = (
     )
 )
 SIZES = (
-    {"vocab_size": 1000}
+    {"vocab_size": 1000, "mm_tokens_per_image": 49}
     | dict.fromkeys(["num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"], 4)
     | dict.fromkeys(["num_experts_per_tok", "top_k", "moe_topk", "moe_k"], 2)
 )
@@ -82,7 +82,7 @@ SECTIONS = {
 """Parts of a head of 16 features, for networks whose default config splits another number than it has."""
 LARGEST = 400_000_000
 """Parameters beyond which no oracle runs."""
-LIMIT_S = 30
+LIMIT_S = 24
 
 
 def smaller(config: Any, sizes: dict[str, int], prefix: str = "", *, unset: bool = False) -> dict[str, str]:
@@ -168,8 +168,8 @@ def tries(model: str, config: Any) -> Iterator[tuple[str, str, dict[str, str]]]:
         yield size, model, smaller(config, sizes)
 
 
-def row(model: str) -> dict[str, Any]:
-    """Return what is found of one model type."""
+def row(model: str, note: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
+    """Return what is found of one model type, and `note` it before an oracle that may take too long."""
     found: dict[str, Any] = {"type": model, "result": "", "size": ""}
     began = time.monotonic()
     try:
@@ -202,6 +202,7 @@ def row(model: str) -> dict[str, Any]:
     found["seconds"] = round(time.monotonic() - began, 1)
     if profile.params > LARGEST:
         return found | {"result": "no oracle", "why": "too large"}
+    note(found | {"result": "no oracle", "why": "it takes too long"})
     try:
         params, macs = run(name, settings, counted=True)
     except Exception as error:
@@ -216,14 +217,20 @@ def row(model: str) -> dict[str, Any]:
 def timed(model: str) -> dict[str, Any]:
     """Return the row of a type, from a process of its own that has a time limit."""
     with tempfile.TemporaryFile("w+") as file:
+
+        def write(found: dict[str, Any]) -> None:
+            file.seek(0)
+            file.truncate()
+            json.dump(found, file)
+            file.flush()
+
         pid = os.fork()
         if pid == 0:
             signal.alarm(LIMIT_S)
             with contextlib.suppress(BaseException):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 os.dup2(1, 2)
-                json.dump(row(model), file)
-                file.flush()
+                write(row(model, write))
             os._exit(0)
         _, status = os.waitpid(pid, 0)
         file.seek(0)
