@@ -22,20 +22,10 @@ MAKERS = frozenset({
 })  # fmt: skip
 """Functions that make known tensors out of none."""
 
-_METHODS = (
-    "expand_as",
-    "view_as",
-    "reshape_as",
-    "type_as",
-    "new_zeros",
-    "new_ones",
-    "new_full",
-    "new_empty",
-    "new_tensor",
-)
+_METHODS = "expand_as view_as reshape_as type_as new_zeros new_ones new_full new_empty new_tensor"
 OF_SHAPES = frozenset({
     torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like,
-    *(getattr(torch.Tensor, name) for name in _METHODS),
+    *(getattr(torch.Tensor, name) for name in _METHODS.split()),
 })  # fmt: skip
 """Functions that read no more of a tensor than its shape and type: of an unknown one, that is known."""
 
@@ -44,6 +34,20 @@ ASKING = frozenset({
     "nonzero", "argwhere", "unique", "unique_consecutive", "masked_select", "bincount",
 })  # fmt: skip
 """Names of functions from which code learns a value, in Python or as a size."""
+
+RANDOM = (
+    "rand",
+    "drop",
+    "normal",
+    "uniform",
+    "bernoulli",
+    "multinomial",
+    "exponential",
+    "poisson",
+    "geometric",
+    "cauchy",
+)
+"""Parts of the names of functions whose result nothing tells, and which would use up the user's random numbers."""
 
 INDEXING = frozenset({torch.Tensor.__getitem__, torch.Tensor.__setitem__})
 REPEATING = frozenset({torch.repeat_interleave, torch.Tensor.repeat_interleave})
@@ -82,6 +86,8 @@ def ran(func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     if len(known) < len(given) and (func not in OF_SHAPES or max(tensor.numel() for tensor in given) > LARGEST):
         raise Unknowable
     if not known and func not in MAKERS and func not in OF_SHAPES:
+        raise Unknowable
+    if any(word in getattr(func, "__name__", "") for word in RANDOM):
         raise Unknowable
     try:
         with torch.device("cpu"):
@@ -134,8 +140,11 @@ class KnowingMode(MetaMode):
             )
         else:
             result = super().__torch_function__(func, types, args, kwargs)
-        if args and isinstance(args[0], torch.Tensor) and (result is args[0] or func is torch.Tensor.__setitem__):
-            forget(args[0])
+        written = tensors_in(kwargs.get("out"))
+        if args and (result is args[0] or func is torch.Tensor.__setitem__):
+            written += tensors_in(args[0])
+        for tensor in written:
+            forget(tensor)
         return result
 
     def noted(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:

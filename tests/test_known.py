@@ -69,15 +69,41 @@ def test_values_that_were_given_answer_what_is_asked_on_meta(
     assert found.gaps == []
 
 
-def test_what_is_written_over_is_not_known() -> None:
+def in_a_view(sizes: torch.Tensor, unknown: torch.Tensor) -> None:
+    sizes[1:].copy_(unknown)
+
+
+def in_place(sizes: torch.Tensor, unknown: torch.Tensor) -> None:
+    sizes[1:] = unknown
+
+
+def as_output(sizes: torch.Tensor, unknown: torch.Tensor) -> None:
+    torch.add(unknown, 0, out=sizes[1:])
+
+
+def at_random(sizes: torch.Tensor, unknown: torch.Tensor) -> None:  # noqa: ARG001
+    sizes.uniform_(0, 1)
+
+
+@pytest.mark.parametrize("write", [in_a_view, in_place, as_output, at_random])
+def test_what_is_written_over_is_not_known(write: Callable[[torch.Tensor, torch.Tensor], None]) -> None:
     def written(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
         sizes = grid[0].clone().float()
-        sizes[1:] = x[0, 1:3]  # numbers nobody gave, in a view of what was known
+        write(sizes, x[0, 1:3])  # numbers nobody gave
         return x[:1] if bool((sizes > 1.5).any()) else x[:2]
 
     found = archprof.profile(Code(written), {"x": Tensor((26, 8)), "grid": GRID})
     assert any("CPU" in note for note in found.notes)  # only there is an answer
     assert found.macs == 2 * 8 * 3  # random numbers are below 1
+
+
+def test_the_random_numbers_of_the_user_are_left_alone() -> None:
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    archprof.profile(
+        Code(lambda x, grid: x * torch.rand_like(grid[0].float()).sum()), {"x": Tensor((26, 8)), "grid": GRID}
+    )
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_given_values_are_left_as_they_are() -> None:
