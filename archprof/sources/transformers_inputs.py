@@ -13,6 +13,7 @@ from archprof.records import Tensor
 from archprof.sources.transformers_sizes import (
     DEFAULTS,
     FEATURES,
+    FRAMES,
     IN_PIECES,
     NEEDED,
     TOKENS,
@@ -146,12 +147,15 @@ def size_of(name: str, module: nn.Module, *, is_needed: bool) -> Sizes | None:
 
 def with_pictures(module: nn.Module, known: Sequence[str], found: Mapping[str, Sizes]) -> dict[str, Sizes]:
     """Return the sizes of pictures, one of several or a pair where that is asked for, and of the text they stand in."""
+    config: Any = module.config
     changed: dict[str, Sizes] = {}
-    if {"pixel_attention_mask", "image_attention_mask"}.intersection(known):
+    if "pixel_attention_mask" in known or config.model_type == "idefics":
         changed["pixel_values"] = (1, *found["pixel_values"])
+    elif "aspect_ratio_ids" in known:
+        changed["pixel_values"] = (1, config.max_num_tiles, *found["pixel_values"])  # in tiles
     elif type(module).__name__.endswith("KeypointMatching"):
         changed["pixel_values"] = (2, *found["pixel_values"])
-    if "input_ids" in found and (tokens := pictured(module.config)):
+    if "input_ids" in found and (tokens := pictured(config)):
         changed["input_ids"] = (found["input_ids"][0] + tokens,)
     return changed
 
@@ -182,6 +186,11 @@ def cut_up(config: Any, known: Sequence[str], needed: Sequence[str]) -> dict[str
             "pixel_values": (rows, numbers),
             "pixel_attention_mask": torch.ones(1, rows, dtype=torch.bool),
             "spatial_shapes": torch.tensor([[tall, wide]]),
+        }
+    if "feature_lens" in known and "input_ids" not in known:
+        return {
+            "input_features": Flat((first(config, "num_mel_bins"), FRAMES)),
+            "feature_lens": torch.tensor([FRAMES]),
         }
     if "target_sizes" in known and "input_ids" not in known:
         return {

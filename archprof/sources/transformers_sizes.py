@@ -79,7 +79,14 @@ def picture(config: Any) -> Sizes:
         size = (size["height"], size["width"])
     height, width = (size, size) if isinstance(size, int) else tuple(size)[:2]
     frames = first(config, "num_frames", "frames_per_clip", default=4 if config.model_type.endswith("blipvideo") else 0)
-    return (*([frames] if frames else []), channels(config), height, width)
+    shape = (*([frames] if frames else []), channels(config), height, width)
+    return Flat(shape) if config.model_type == "xclip_vision_model" else shape  # its frames are a batch
+
+
+def clip(config: Any) -> Sizes:
+    """Return frames, channels, height and width."""
+    sizes = picture(config)
+    return sizes if len(sizes) == 4 else (8, *sizes)
 
 
 def grid(config: Any) -> tuple[int, int]:
@@ -124,6 +131,8 @@ def spectrogram(module: nn.Module, config: Any) -> Sizes:
         return (FRAMES, wide)
     if positions := first(config, "max_source_positions"):
         return (bins, 2 * positions)
+    if first(config, "n_window"):
+        return (bins, FRAMES)
     entry = next(layers(module, (nn.Linear, nn.Conv1d, nn.Conv2d)), None)
     if isinstance(entry, nn.Conv1d) and entry.in_channels == bins:
         return (bins, FRAMES)
@@ -185,7 +194,7 @@ DEFAULTS: Mapping[str, Callable[[Any], Sizes | None]] = {
     "lang_ids": lambda _: (),
     "bbox": lambda config: (*text(config), 4),
     "pixel_values": picture,
-    "pixel_values_videos": picture,
+    "pixel_values_videos": clip,
     "flattened_patches": lambda config: (2048, 2 + 3 * side(config) ** 2),
     "visual_feats": lambda config: (36, first(config, "visual_feat_dim", default=2048)),
     "visual_pos": lambda config: (36, first(config, "visual_pos_dim", default=4)),
@@ -215,6 +224,8 @@ NEEDED: Mapping[str, Callable[[Any], Sizes | None]] = {
     "audio_mel": lambda config: (FRAMES, first(config, "input_feat_size", default=80)),
     "audio_mel_mask": lambda _: (FRAMES,),
     "attention_mask": lambda _: (TOKENS,),
+    "aspect_ratio_ids": lambda _: (1,),
+    "aspect_ratio_mask": lambda config: (1, config.max_num_tiles),
     "latents": lambda config: (TOKENS, first(config, "hidden_size", default=TOKENS)),
 }
 """The same of inputs that are given only where a network cannot do without."""
