@@ -67,7 +67,8 @@ def profile(
     tensors or shapes, batch included, nested as the model takes them, in order or by name. It is left as it is: a twin is
     traced, in evaluation mode.
     `optimizer` (sgd, momentum, adam, adamw) adds columns with the backward pass and the optimizer's step.
-    A model that looks at its data runs once on the CPU, on random data where `inputs` has none; `notes` says so.
+    A model that looks at its data is told what follows from real tensors in `inputs`; where that is not enough, it runs once
+    on the CPU, on random data where `inputs` has none. `notes` says so.
     `convention` adds a column with the counts of another tool (`archprof list conventions`).
     Raises UserError, SpecError with every mistake of a spec, ModelError with the partial profile where the model fails.
 

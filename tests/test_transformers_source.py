@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -290,4 +291,18 @@ def test_a_file_that_is_none_of_transformers_is_refused(tmp_path: Path, config: 
     result = CliRunner().invoke(main, ["show", f"transformers:{path}"])
     assert result.exit_code == 2
     assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_class_whose_libraries_are_missing_says_so_when_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Missing(type):
+        def __getattr__(cls, name: str) -> Any:
+            raise ImportError(f"needs a library for {name}")
+
+    auto = importlib.import_module("transformers.models.auto.modeling_auto")
+    bert = importlib.import_module("transformers").BertConfig
+    monkeypatch.setattr(auto, "MODEL_FOR_MASKED_LM_MAPPING", {bert: Missing("Net", (), {})})
+    result = CliRunner().invoke(main, ["show", "transformers:bert"])
+    assert result.exit_code == 2
+    assert "Net cannot be built: needs a library for _from_config" in result.stderr
     assert result.stderr.count("\n") == 1

@@ -187,7 +187,7 @@ def architecture(package: ModuleType, config: Any) -> Any:
             except ValueError:  # a class that is listed, and is not there
                 continue
             found = found[0] if isinstance(found, tuple) else found
-            if isinstance(config, getattr(found, "config_class", None) or type(config)):
+            if is_made_for(found, config):
                 return found
             others.append(found)  # made for another type, or a part of the network
     if others:
@@ -198,6 +198,14 @@ def architecture(package: ModuleType, config: Any) -> Any:
         if getattr(found, "config_class", None) is type(config) and "forward" in vars(found):
             return found
     raise UserError(f"transformers has no network for the model type {config.model_type!r}")
+
+
+def is_made_for(found: Any, config: Any) -> bool:
+    """Tell whether a class says that it takes such a config, or says nothing, as one whose libraries are missing."""
+    try:
+        return isinstance(config, found.config_class or type(config))
+    except (AttributeError, ImportError):  # it is told when it is built
+        return True
 
 
 def one_line(error: Exception) -> str:
