@@ -184,6 +184,9 @@ def test_patches_of_a_batch_stand_in_a_row() -> None:
     layer = 256 * (4 * 64 * 64 + 2 * 64 * 256) + 2 * 256 * 256 * 64
     assert one.macs == 256 * 1176 * 64 + 2 * layer + 64 * (256 * 256 + 256 * 96)
     assert three.macs == 3 * one.macs  # each picture looks at itself alone
+    flop_counter = next(count for count in one.verify().counts if count.tool == "FlopCounterMode")
+    assert flop_counter.on == "cpu"  # where there are values to be asked for, and no formula for attention
+    assert flop_counter.total == one.macs - 2 * 2 * 256 * 256 * 64
 
 
 def test_a_picture_stands_in_a_text_by_default_where_its_places_are_told(tmp_path: Path) -> None:
