@@ -21,7 +21,6 @@ from archprof.sources.transformers_sizes import (
     Given,
     Sizes,
     channels,
-    decoded,
     features,
     first,
     grid,
@@ -162,12 +161,12 @@ def with_pictures(module: nn.Module, known: Sequence[str], found: Mapping[str, S
 
 def one_of_each(module: nn.Module, needed: Sequence[str], found: dict[str, Sizes]) -> dict[str, Sizes]:
     """Return the inputs without those that a network takes in place of another: a wave or a spectrogram, sound or text."""
+    config: Any = module.config
     main = getattr(getattr(module, "encoder", module), "main_input_name", "")
     sounds = {"input_values", "input_features"}
     if sounds <= found.keys() and not sounds <= set(needed):
         found = {name: size for name, size in found.items() if name == main or name not in sounds}
-    reads_sound = getattr(module, "main_input_name", "") == "input_features" and "input_features" in found
-    if reads_sound and decoded(module.config) is not None:
+    if config.model_type == "pop2piano":
         found.pop("input_ids", None)
     return found
 

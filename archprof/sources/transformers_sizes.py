@@ -122,6 +122,8 @@ def wave(config: Any) -> Sizes:
 def spectrogram(module: nn.Module, config: Any) -> Sizes:
     """Return mel bins and frames; frames come first unless a convolution over them, or their number, tells otherwise."""
     bins = first(config, "num_mel_bins", "feature_size", default=80)
+    if config.model_type == "pop2piano":  # it is embedded already
+        return (FRAMES, config.d_model)
     if chroma := first(config, "num_chroma"):
         return (FRAMES, chroma)
     if square := first(config, "spec_size"):

@@ -59,17 +59,11 @@ SIZES = (
     | dict.fromkeys(["num_experts_per_tok", "top_k", "moe_topk", "moe_k"], 2)
 )
 STEPS = (("small", LAYERS | SIZES | WIDTHS), ("short", LAYERS | SIZES), ("few layers", LAYERS), ("default", {}))
-UNSET = (
-    WIDTHS
-    | SIZES
-    | {
-        "prediction_length": 24,
-        "n_group": 1,
-        "topk_group": 1,
-        "pad_token_id": 0,
-        "shared_expert_intermediate_size": 128,
-    }
-)
+UNSET: dict[str, Any] = WIDTHS | SIZES | {
+    "prediction_length": 24, "n_group": 1, "topk_group": 1, "pad_token_id": 0, "mask_token_id": 4, "n_shared_experts": 1,
+    "sliding_window": 64, "shared_expert_intermediate_size": 128, "top_k_experts": 2,
+    "layer_types": "['full_attention', 'full_attention']",
+}  # fmt: skip
 """What is set where a config leaves it open and the network cannot be built, or run, without."""
 SECTIONS = {
     "rope_parameters": {
@@ -138,17 +132,20 @@ def run(model: str, settings: dict[str, str], *, counted: bool) -> tuple[int, in
     return params, counter.get_total_flops() // 2 if isinstance(counter, FlopCounterMode) else 0
 
 
-def whose(model: str, settings: dict[str, str], error: ArchprofError) -> str:
-    """Return the verdict on a network that is not profiled: does it run by itself, without us, on the same inputs?"""
-    said = str(error)
+def whose(failed: list[tuple[str, dict[str, str], ArchprofError]]) -> str:
+    """Return the verdict on a network that no try profiles: does it run by itself, without us, on the same inputs?"""
+    said = str(failed[-1][2])  # as it comes, where there was time for that
     if "has no network for the model type" in said:
         return "no network"
     if "cannot be built" in said or "cannot be made" in said:
         return "cannot be built"  # by transformers itself: our recorder has not begun
     if "needs the input" in said or "needs inputs" in said:
         return "inputs of its own"
+    name, settings, _ = next(
+        tried for tried in failed if "cannot be" not in str(tried[2])
+    )  # the smallest that is built
     try:
-        run(model, settings, counted=False)
+        run(name, settings, counted=False)
     except Exception:
         return "fails by itself"
     return "fails"
@@ -176,14 +173,15 @@ def row(model: str, note: Callable[[dict[str, Any]], None] = lambda _: None) -> 
         config = transformers.CONFIG_MAPPING[model]()
     except Exception as error:
         return found | {"result": "no default config", "why": " ".join(str(error).split())[:300]}
-    profile, failed, name, settings = None, None, model, {}
+    profile, name, settings = None, model, {}
+    failed: list[tuple[str, dict[str, str], ArchprofError]] = []
     for size, name, settings in tries(model, config):
         if time.monotonic() - began > LIMIT_S / 2:
             break
         try:
             profile = archprof.profile(f"transformers:{name}", settings=settings)
         except ArchprofError as error:
-            failed = failed or (name, settings, error)
+            failed.append((name, settings, error))
         except Exception as error:
             found["result"] = "BUG"
             found["why"] = "".join(traceback.format_exception(error)[-3:]).replace("\n", " | ")
@@ -192,9 +190,8 @@ def row(model: str, note: Callable[[dict[str, Any]], None] = lambda _: None) -> 
             found["size"] = size
             break
     if profile is None:
-        assert failed is not None
-        why = " ".join(str(failed[2]).split())[:400]
-        return found | {"result": whose(*failed), "why": why}
+        why = " ".join(str(failed[-1][2]).split())[:400]
+        return found | {"result": whose(failed), "why": why}
     found |= {"params": profile.params, "macs": profile.macs, "ops": len(profile.network.ops)}
     found["on"] = "cpu" if any("CPU" in note for note in profile.notes) else "meta"
     found["notes"] = "; ".join(profile.notes)
