@@ -364,14 +364,14 @@ def test_modes_of_the_caller_change_nothing() -> None:
 
 
 class Sized(nn.Module):
-    """Makes as many rows as the data tell, a size that torch reads from a tensor."""
+    """Makes as many rows as the data tell, a size that one of torch's own functions reads from a tensor."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         rows = (x > -1).sum()  # all of them
-        return torch.empty((rows, 4)) @ torch.empty((4, 3))
+        return nn.functional.interpolate(x, size=(rows, rows), mode="bilinear") @ torch.ones(6, 3)
 
 
 def test_a_size_that_the_data_tell_is_found_on_the_cpu() -> None:
-    found = archprof.profile(Sized(), (5, 1))
-    assert found.macs == 5 * 4 * 3
+    found = archprof.profile(Sized(), (1, 1, 2, 3))
+    assert found.macs == 6 * 6 * 3
     assert found.notes[0].startswith("run on the CPU")
