@@ -193,7 +193,7 @@ DEFAULTS: Mapping[str, Callable[[Any], Sizes | None]] = {
     "input_ids": text,
     "decoder_input_ids": decoded,
     "qformer_input_ids": text,
-    "lang_ids": lambda _: (),
+    "lang_ids": lambda config: () if config.model_type == "xmod" else None,
     "bbox": lambda config: (*text(config), 4),
     "pixel_values": picture,
     "pixel_values_videos": clip,
