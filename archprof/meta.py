@@ -192,19 +192,7 @@ class MetaMode(TorchFunctionMode):
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any
     ) -> tuple[Seen, Any]:
         """Return what is seen of a call that the memo does not know, and its result."""
-        _, positional, named, *_ = key
-        if isinstance(func, torch._ops.OpOverload):  # noqa: SLF001 - the class of torch.ops.aten.relu.default
-            positional, named = aten.arguments_of(func, positional, dict(named))
-        kind = kind_of(func)
-        entry = RULES.get(kind)
-        arguments: dict[str, Any] = {}
-        if entry is not None:
-            try:
-                arguments = entry.bind(positional, dict(named))
-            except TypeError:
-                entry = None
-        if entry is None:
-            arguments = {**{str(i): value for i, value in enumerate(positional)}, **dict(named)}
+        kind, entry, arguments = self.bound(func, *key[1:3])
         call = func, abstract(args), abstract(kwargs)
         shapes = entry.output(arguments) if self.is_meta and entry is not None and "out" not in kwargs else None
         if shapes is not None:
@@ -215,6 +203,19 @@ class MetaMode(TorchFunctionMode):
         self.failing = None
         changed = args[0] if kind == "setitem" else result  # it returns nothing, and writes all the same
         return Seen(kind, arguments, tuple(map(described, tensors_in(changed))), None, call), result
+
+    @staticmethod
+    def bound(func: Callable[..., Any], positional: Any, named: Any) -> tuple[str, Any, dict[str, Any]]:
+        """Return the kind of a call, the rule of that kind if it takes these arguments, and them by their names."""
+        named = dict(named)
+        if isinstance(func, torch._ops.OpOverload):  # noqa: SLF001 - the class of torch.ops.aten.relu.default
+            positional, named = aten.arguments_of(func, positional, named)
+        kind = kind_of(func)
+        entry = RULES.get(kind)
+        if entry is not None:
+            with contextlib.suppress(TypeError):
+                return kind, entry, entry.bind(positional, named)
+        return kind, None, {**{str(i): value for i, value in enumerate(positional)}, **named}
 
     @staticmethod
     def in_place(func: Callable[..., Any], args: tuple[Any, ...], seen: Seen) -> bool:

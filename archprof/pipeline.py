@@ -70,7 +70,8 @@ def profile(
     tensors or shapes, batch included, nested as the model takes them, in order or by name. It is left as it is: a twin is
     traced, in evaluation mode.
     `optimizer` (sgd, momentum, adam, adamw) adds columns with the backward pass and the optimizer's step.
-    A model that looks at its data runs once on the CPU, on random data where `inputs` has none; `notes` says so.
+    A model that looks at its data is told what follows from real tensors in `inputs`; where that is not enough, it runs once
+    on the CPU, on random data where `inputs` has none. `notes` says so.
     `convention` adds a column with the counts of another tool (`archprof list conventions`).
     `on` names a device (`archprof list devices`), or is one, and adds columns with the least time each op takes there.
     Raises UserError, SpecError with every mistake of a spec, ModelError with the partial profile where the model fails.
@@ -114,6 +115,7 @@ def profile_of(
     """Return the Profile of what was traced; raise ModelError with it where the model failed."""
     if traced.failure is not None and opened.real is None:
         raise traced.failure.error  # a spec that expands can be traced: this is our own mistake
+    notes = (*opened.notes, *notes)
     graph = traced.graph
     attach_facts(graph, traced.seen)
     parts = {op.kind for op in graph.ops if op.kind not in RULES and isinstance(graph.facts[op.name], Facts)}

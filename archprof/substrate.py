@@ -61,7 +61,9 @@ def traced_somewhere(opened: Opened, memo: dict[Any, Seen]) -> tuple[Traced, tup
 
 
 def taken_for_true(traced: Traced) -> tuple[str, ...]:
-    """Return a note on what a model asked of its data and was told without any; none where it asked nothing."""
+    """Return a note on what a model asked of its data and was told; none where it asked nothing."""
+    if traced.has_answered:
+        return ("it looks at its data: counts that depend on data are those of the values given",)
     if not traced.assumed:
         return ()
     asked = (

@@ -17,11 +17,13 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.overrides import _get_current_function_mode_stack, handle_torch_function
 
 from archprof import inputs as given_inputs
+from archprof import known
 from archprof.build import Origin
 from archprof.graph import Graph
-from archprof.meta import MetaMode, Seen, described, tensors_in
+from archprof.meta import Seen, described, tensors_in
 from archprof.ops import tensors as tensors_of
 from archprof.records import Op, Tensor, Weight
 
@@ -68,7 +70,7 @@ class Failure:
     def needs_data(self) -> bool:
         """Whether the model looked at values, which a tensor on meta does not have."""
         is_torchs = isinstance(self.error, (RuntimeError, TypeError, ValueError))
-        return is_torchs and any(word in str(self.error) for word in ("meta", "fake impl"))
+        return is_torchs and any(word in str(self.error) for word in ("meta", "fake impl", "got Tensor"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,8 @@ class Traced:
     """What came of running a module `on` a device: its Graph, each op's call as seen, and the failure that cut it short.
 
     `reads` says of every tensor in an op's call, in order, what it is: a Weight, the number of an input, None: a constant.
-    `assumed` are the modules that asked for the value of a tensor on meta and got what is `ASSUMED`, by the op's kind.
-    `numbers` are those that a recorder gave the inputs' tensors, by their names.
+    `assumed` are the modules that asked for the value of a tensor on meta and got what is `ASSUMED`, by the op's kind;
+    `has_answered`: a question was answered by values that were given. `numbers` are the inputs' tensors', by their names.
     """
 
     graph: Graph
@@ -86,10 +88,11 @@ class Traced:
     failure: Failure | None = None
     on: str = "meta"
     assumed: Mapping[str, str] = field(default_factory=dict)
+    has_answered: bool = False
     numbers: Mapping[str, int] = field(default_factory=dict)
 
 
-class Recorder(MetaMode):
+class Recorder(known.KnowingMode):
     """Notes every call that returns a tensor."""
 
     def __init__(
@@ -104,7 +107,7 @@ class Recorder(MetaMode):
 
         Where it `assumes` nothing, a question about a tensor's value fails on meta.
         """
-        super().__init__(memo)
+        super().__init__(memo, knows=is_meta and not assumes)
         self.is_meta = is_meta
         self.assumes = assumes
         self.weights = weights
@@ -116,18 +119,23 @@ class Recorder(MetaMode):
 
     def assumed(self, func: Callable[..., Any], tensor: torch.Tensor) -> bool | None:
         """Return what is `ASSUMED` of the answer, and note where that was asked first."""
-        number = getattr(tensor, "_archprof", -1)
-        made = (record.seen.kind for record in reversed(self.records) if number in record.outputs)
         if not self.assumes:
             return None
-        kind = "contains" if func is torch.Tensor.__contains__ else next(made, "")
+        record = self.maker(getattr(tensor, "_archprof", -1))
+        kind = "contains" if func is torch.Tensor.__contains__ else record.seen.kind if record else ""
+        if kind == "all" and record and (of := self.maker(record.inputs[0][1])) and of.seen.kind == "any":
+            kind = "any"  # all of what is not true of any
         if kind in ASSUMED:
             self.asked.setdefault(kind, self.origin.path)
         return ASSUMED.get(kind)
 
-    def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:  # noqa: ARG002
-        """Note the call; one that returns no tensor (a size, a flag) is no op."""
-        if not seen.outputs:
+    def maker(self, number: int) -> Record | None:
+        """Return the record of the op that made the tensor of this number."""
+        return next((record for record in reversed(self.records) if number in record.outputs), None)
+
+    def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:
+        """Note the call; one that returns no tensor (a size, a flag) is no op, nor is the start of a layer made on the way."""
+        if not seen.outputs or getattr(func, "__module__", None) == "torch.nn.init":
             return result
         weights = self.weights
         inputs: list[tuple[Tensor, int]] = []
@@ -200,6 +208,26 @@ def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
                 state["forward"] = forward
 
 
+@contextlib.contextmanager
+def _vmaps(recorder: Recorder) -> Iterator[None]:
+    """Have torch.vmap seen as one op, what it maps included: the tensors within stand for a slice of the real ones."""
+    apis = torch._functorch.apis  # noqa: SLF001 - vmap itself is no function that modes see
+    mapped = apis.vmap_impl
+
+    @functools.wraps(mapped)
+    def vmap(*args: Any, **kwargs: Any) -> Any:
+        if recorder not in _get_current_function_mode_stack():  # it is recording this very call
+            return mapped(*args, **kwargs)
+        return handle_torch_function(vmap, (), *args, **kwargs)
+
+    vmap.__name__ = "vmap"
+    apis.vmap_impl = vmap
+    try:
+        yield
+    finally:
+        apis.vmap_impl = mapped
+
+
 def _eagerly() -> contextlib.AbstractContextManager[Any]:
     """Let functions under torch.compile run as they are written; nothing to do where torch's compiler is not loaded."""
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()
@@ -246,6 +274,10 @@ def trace(
     recorder = kind(named, memo, is_meta=on == "meta", assumes=not has_data)
     values = {name: given_inputs.on(on, value) for name, value in inputs.items()}
     tensors = dict(given_inputs.leaves(values))
+    if recorder.knows:
+        for name, given in given_inputs.leaves(inputs):
+            if isinstance(given, torch.Tensor) and not given.is_meta:
+                known.know(tensors[name], given.detach().to("cpu", copy=True))
     sources: dict[int, Source] = {}
     for name, tensor in tensors.items():
         tensor._archprof = next(NUMBERS)  # noqa: SLF001 - our own mark
@@ -259,7 +291,7 @@ def trace(
                     result = _Nodes(module, recorder).run(*values.values())
             else:
                 args, kwargs = given_inputs.call(module.forward, values)
-                with torch.device(on), _eagerly(), _modules(module, recorder), recorder:
+                with torch.device(on), _eagerly(), _vmaps(recorder), _modules(module, recorder), recorder:
                     result = module(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever a model raises, it is told with its place
             failure = _failure(recorder, error)
@@ -275,7 +307,7 @@ def trace(
     seen = {op.name: record.seen for op, record in zip(ops, recorder.records, strict=True)}
     reads = {op.name: record.reads for op, record in zip(ops, recorder.records, strict=True)}
     numbers = {source[0]: number for number, source in sources.items() if source and source[0] in tensors}
-    return Traced(graph, seen, reads, failure, on, recorder.asked, numbers)
+    return Traced(graph, seen, reads, failure, on, recorder.asked, recorder.has_answered, numbers)
 
 
 def _failure(recorder: Recorder, error: Exception) -> Failure:

@@ -280,6 +280,7 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("pixel_unshuffle", lambda: F.pixel_unshuffle(IMAGE, 2), 0, 0),
     ("channel_shuffle", lambda: F.channel_shuffle(IMAGE, 2), 0, 0),
     ("unfold", lambda: F.unfold(IMAGE, 3, padding=1, stride=2), 0, 0),
+    ("unfold", lambda: IMAGE.unfold(dimension=-1, size=3, step=2), 0, 0),  # the method, a view
     ("fold", lambda: F.fold(meta(2, 16, 16), (8, 8), 2, stride=2), 0, 512),
     # --- views
     *each(
@@ -362,6 +363,7 @@ ROWS: list[tuple[str, Call, int, int]] = [
     ("as_strided_scatter", lambda: torch.as_strided_scatter(SQUARE, meta(2), (2,), (1,)), 0, 0),
     ("index_fill", lambda: X.index_fill(0, PICK, 1.0), 0, 0),
     ("masked_scatter", lambda: X.masked_scatter(TRUTH, Y), 0, 0),
+    ("pad_sequence", lambda: torch.nn.utils.rnn.pad_sequence([X, X]), 0, 0),
     ("slice_scatter", lambda: torch.slice_scatter(X, meta(1, 3), 0, 0, 1), 0, 0),
     ("select_scatter", lambda: torch.select_scatter(X, V3, 0, 0), 0, 0),
     ("scatter_add", lambda: X.scatter_add(1, INDEX, Y), 0, 6),

@@ -138,6 +138,7 @@ VARIANTS: list[tuple[str, Call]] = [
     ("interpolate", lambda: F.interpolate(IMAGE, (5, 3), mode="area")),
     ("unfold", lambda: F.unfold(meta(4, 9, 9), (3, 2), dilation=2, padding=1, stride=2)),
     ("unfold", lambda: IMAGE.unfold(2, 3, 2)),
+    ("unfold", lambda: IMAGE.unfold(dimension=-1, size=3, step=2)),
     ("pad", lambda: F.pad(IMAGE, (1, -2, 3, 0), mode="constant")),
     ("pad", lambda: F.pad(IMAGE, (1, 1, 1, 1), mode="reflect")),
     ("cat", lambda: torch.cat([X, WHOLE, meta(2, 5)], dim=-1)),

@@ -7,7 +7,7 @@ import torch
 from torch import fx, nn
 
 from archprof.graph import Graph
-from archprof.pipeline import attach_facts
+from archprof.pipeline import attach_facts, profile
 from archprof.records import Tensor
 from archprof.result import Profile
 from archprof.trace import trace
@@ -171,6 +171,31 @@ def test_a_tensor_from_nowhere_is_a_gap() -> None:
     gaps = Profile("hidden", found, {}, {}, {}).gaps
     assert [(gap.op, gap.reason) for gap in gaps] == [("hidden", "an input comes from where the recorder cannot see")]
     assert found.producers("hidden") == []
+
+
+def test_what_vmap_maps_is_one_op_of_its_real_size() -> None:
+    class Mask(nn.Module):
+        def forward(self, x):
+            causal = torch.vmap(torch.vmap(lambda i, j: i >= j, (None, 0)), (0, None))
+            return torch.where(causal(torch.arange(6), torch.arange(6)), x, 0)
+
+    found = profile(Mask(), {"x": (6, 6)})
+    assert [op.kind for op in found.network.ops] == ["arange", "arange", "vmap", "where"]
+    assert found.network.producers("vmap") == ["arange", "arange_1"]
+    assert found.network.facts["vmap"].flops == 6 * 6  # a comparison of each pair
+    assert found.gaps == []
+    assert torch.vmap(torch.add)(torch.ones(3), torch.ones(3)).tolist() == [2, 2, 2]  # and vmap is as it was
+
+
+def test_what_starts_a_layer_made_on_the_way_is_no_op() -> None:
+    class Grows(nn.Module):
+        def forward(self, x):
+            nn.init.uniform_(torch.empty(3, 3))
+            return x.relu()
+
+    found = profile(Grows(), {"x": (2, 3)})
+    assert [op.kind for op in found.network.ops] == ["empty", "relu"]
+    assert found.flops == 6
 
 
 def test_tracing_leaves_gradients_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,100 @@ def test_counts_are_those_of_torch(model: str, settings: dict[str, str]) -> None
     assert not any("CPU" in note for note in found.notes)
 
 
+QWEN_VISION = {"embed_dim": "64", "depth": "2", "num_heads": "4", "hidden_size": "96"}
+SPEECH_ENCODER = {key: value for key, value in SPEECH.items() if "decoder" not in key}
+SIGLIP = SMALL | {"num_patches": "256"}
+SERIES = {
+    "prediction_length": "24", "d_model": "64", "encoder_layers": "2", "decoder_layers": "2",
+    "encoder_attention_heads": "4", "decoder_attention_heads": "4",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "inputs"),
+    [
+        ("qwen2_vl_vision", QWEN_VISION, {"hidden_states": "256x1176", "grid_thw": "1x3"}),  # 16 x 16, 3 x 2 x 14 x 14
+        (
+            "siglip2_vision_model",
+            {key: value for key, value in SIGLIP.items() if key != "vocab_size"},
+            {"pixel_values": "1x144x768", "pixel_attention_mask": "1x144", "spatial_shapes": "1x2"},
+        ),
+        ("bridgetower_vision_model", {"num_hidden_layers": "2"}, {"image": "1x3x288x288"}),
+        ("time_series_transformer", SERIES, {"past_values": "1x31", "future_values": "1x24"}),  # 24 and 7 lags
+        ("musicgen_decoder", {"hidden_size": "64", "num_hidden_layers": "2"}, {"input_ids": "4x128"}),
+        ("audioflamingo3_encoder", SPEECH_ENCODER, {"input_features": "1x128x3000"}),
+        ("speecht5_hifigan", {"upsample_initial_channel": "32"}, {"spectrogram": "1x1000x80"}),
+    ],
+)
+def test_parts_and_patches_have_inputs_of_their_own(
+    model: str, settings: dict[str, str], inputs: dict[str, str]
+) -> None:
+    found = profile(f"transformers:{model}", settings=settings)
+    shapes = {op.name: str(op.outputs[0]) for op in found.network.inputs}
+    assert inputs.items() <= shapes.items()
+    assert (found.params, found.macs) == counted(model, settings)
+    assert found.gaps == []
+    assert not any("CPU" in note for note in found.notes)
+
+
+def test_patches_of_a_batch_stand_in_a_row() -> None:
+    one, three = (profile("transformers:qwen2_vl_vision", batch=batch, settings=QWEN_VISION) for batch in (1, 3))
+    assert {op.name: str(op.outputs[0]) for op in three.network.inputs} == {
+        "hidden_states": "768x1176",
+        "grid_thw": "3x3",
+    }
+    # a patch of 3 x 2 x 14 x 14 to 64; two layers of query, key, value and output and an MLP of 4 x 64; attention of 256
+    # patches with each other; 2 x 2 patches merged through 256 x 256 and 256 x 96
+    layer = 256 * (4 * 64 * 64 + 2 * 64 * 256) + 2 * 256 * 256 * 64
+    assert one.macs == 256 * 1176 * 64 + 2 * layer + 64 * (256 * 256 + 256 * 96)
+    assert three.macs == 3 * one.macs  # each picture looks at itself alone
+    flop_counter = next(count for count in one.verify().counts if count.tool == "FlopCounterMode")
+    assert flop_counter.on == "cpu"  # where there are values to be asked for, and no formula for attention
+    assert flop_counter.total == one.macs - 2 * 2 * 256 * 256 * 64
+
+
+def test_a_picture_stands_in_a_text_by_default_where_its_places_are_told(tmp_path: Path) -> None:
+    vision = {f"vision_config.{key}": value for key, value in (QWEN_VISION | {"hidden_size": "64"}).items()}
+    settings = TEXT | vision | {"text_config.num_key_value_heads": "2", "image_token_id": "900"}
+    config = {
+        "model_type": "qwen2_vl",
+        "text_config": {
+            "model_type": "qwen2_vl_text",
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+        },
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    found = profile(f"transformers:{tmp_path}", settings=settings)
+    alone = profile(f"transformers:{tmp_path}", {"input_ids": (128,)}, settings=settings)
+    assert (found.params, found.macs) == counted(str(tmp_path), settings)
+    # 16 x 16 patches of 3 x 2 x 14 x 14, of which 2 x 2 make a token
+    assert {op.name: str(op.outputs[0]) for op in found.network.inputs} == {
+        "input_ids": "1x192", "pixel_values": "256x1176", "image_grid_thw": "1x3", "mm_token_type_ids": "1x192",
+    }  # fmt: skip
+    assert not any("CPU" in note or "text alone" in note for note in found.notes)
+    assert [op.name for op in alone.network.inputs] == ["input_ids"]
+    assert any("text alone" in note for note in alone.notes)
+
+
+def test_a_loop_that_ends_where_all_of_any_are_true_runs_on() -> None:
+    # the head makes at most `max_text_length` tokens and one more, and ends before where all have ended
+    short, long = (profile("transformers:slanet", settings={"max_text_length": str(length)}).macs for length in (1, 2))
+    assert long > short
+
+
+def test_networks_with_pictures_in_pieces_are_text_alone_and_say_so() -> None:
+    found = profile("transformers:llava_next", settings=TEXT | VISION)
+    assert [op.name for op in found.network.inputs] == ["input_ids"]
+    assert any("text alone" in note for note in found.notes)
+    assert not any("text alone" in note for note in profile("transformers:llama", settings=GQA).notes)
+
+
+def test_sound_is_mel_bins_first_where_a_convolution_takes_them() -> None:
+    # the first layer of clvp's conditioning encoder is a convolution over 80 mel bins
+    found = profile("transformers:clvp")
+    assert str(next(op for op in found.network.inputs if op.name == "input_features").outputs[0]) == "1x80x1000"
+
+
 def test_pictures_lengthen_the_text_they_stand_in() -> None:
     settings = TEXT | VISION | {"vision_config.image_size": "56", "image_seq_length": "16"}
     found = profile("transformers:llava", settings=settings)
@@ -199,4 +294,18 @@ def test_a_file_that_is_none_of_transformers_is_refused(tmp_path: Path, config: 
     result = CliRunner().invoke(main, ["show", f"transformers:{path}"])
     assert result.exit_code == 2
     assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_class_whose_libraries_are_missing_says_so_when_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Missing(type):
+        def __getattr__(cls, name: str) -> Any:
+            raise ImportError(f"needs a library for {name}")
+
+    auto = importlib.import_module("transformers.models.auto.modeling_auto")
+    bert = importlib.import_module("transformers").BertConfig
+    monkeypatch.setattr(auto, "MODEL_FOR_MASKED_LM_MAPPING", {bert: Missing("Net", (), {})})
+    result = CliRunner().invoke(main, ["show", "transformers:bert"])
+    assert result.exit_code == 2
+    assert "Net cannot be built: needs a library for _from_config" in result.stderr
     assert result.stderr.count("\n") == 1

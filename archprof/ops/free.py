@@ -34,7 +34,7 @@ def view(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Fac
     "repeat", "tile", "repeat_interleave", "flip", "fliplr", "flipud", "rot90", "diag", "diag_embed", "diagflat",
     "block_diag", "masked_select", "hstack", "vstack", "dstack", "column_stack", "take", "pack_padded_sequence",
     "pad_packed_sequence", "row_stack", "cartesian_prod", "combinations", "fft_fftshift", "fft_ifftshift", "reversed",
-    "narrow_copy", "expand_copy", "deepcopy",
+    "narrow_copy", "expand_copy", "deepcopy", "pad_sequence",
 )  # fmt: skip
 def move(out: Tensor | tuple[Tensor, ...], *inputs: Any, **settings: Any) -> Facts:
     """[*] -> [+]

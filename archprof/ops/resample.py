@@ -120,7 +120,7 @@ def channel_shuffle(out: Tensor, input: Tensor, groups: int) -> Facts:
     return Facts()
 
 
-def _unfold_shape(input: Tensor, kernel_size: Axes, size: int | None = None, step: int | None = None, *,
+def _unfold_shape(input: Tensor, kernel_size: Axes = 1, size: int | None = None, step: int | None = None, *,
                   dilation: Axes = 1, padding: Axes = 0, stride: Axes = 1,
                   dimension: int | None = None) -> Tensor:  # fmt: skip
     if size is not None and step is not None:
@@ -134,7 +134,7 @@ def _unfold_shape(input: Tensor, kernel_size: Axes, size: int | None = None, ste
 
 
 @rule("unfold", shape=_unfold_shape)
-def unfold(out: Tensor, input: Tensor, kernel_size: Axes, size: int | None = None, step: int | None = None, *,
+def unfold(out: Tensor, input: Tensor, kernel_size: Axes = 1, size: int | None = None, step: int | None = None, *,
            dilation: Axes = 1, padding: Axes = 0, stride: Axes = 1, dimension: int | None = None) -> Facts:  # fmt: skip
     """[n, c, h, w] -> [n, c*k, positions]
 

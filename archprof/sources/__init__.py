@@ -56,7 +56,7 @@ class Opened:
     """A model ready to be traced: its module, on meta, and its inputs by the names of its arguments, in their order.
 
     Each input is a nest of Tensors, real tensors and plain values. The module is archprof's own and may be changed; `real`
-    returns another on the CPU, with weights, for a model that looks at its data.
+    returns another on the CPU, with weights, for a model that looks at its data. `notes` are for whoever reads the profile.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Opened:
     publication: str = ""
     claims: tuple[Claim, ...] = ()
     real: Callable[[], nn.Module] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,10 @@ TASKS = (
     "IMAGE_CLASSIFICATION", "ZERO_SHOT_IMAGE_CLASSIFICATION", "VIDEO_CLASSIFICATION", "AUDIO_CLASSIFICATION",
     "OBJECT_DETECTION", "ZERO_SHOT_OBJECT_DETECTION", "UNIVERSAL_SEGMENTATION", "SEMANTIC_SEGMENTATION",
     "IMAGE_SEGMENTATION", "INSTANCE_SEGMENTATION", "DEPTH_ESTIMATION", "TEXT_TO_WAVEFORM", "TEXT_TO_SPECTROGRAM",
-    "QUESTION_ANSWERING", "SEQUENCE_CLASSIFICATION",
+    "QUESTION_ANSWERING", "SEQUENCE_CLASSIFICATION", "KEYPOINT_MATCHING", "", "BACKBONE", "TABLE_RECOGNITION", "RETRIEVAL",
 )  # fmt: skip
-"""Transformers' Auto classes with a head, the fullest first; only encoder-decoders are looked up among the first three."""
+"""Transformers' Auto classes, the fullest first, "" being those without a head; only encoder-decoders are looked up among
+the first three."""
 
 
 @source("transformers")
@@ -56,8 +57,9 @@ def transformers(name: str, wish: Wish) -> Opened:
                 raise UserError(f"{found.__name__} cannot be built: {one_line(error)}") from error
 
         module = on_meta(made, dtype)
-    inputs = inputs_of(module, wish, dtype)
-    return Opened(f"transformers:{config.model_type}", module, inputs, real=lambda: on_cpu(made, dtype))
+    inputs, notes = inputs_of(module, wish, dtype)
+    name = f"transformers:{config.model_type}"
+    return Opened(name, module, inputs, real=lambda: on_cpu(made, dtype), notes=notes)
 
 
 def installed() -> ModuleType:
@@ -176,20 +178,34 @@ def architecture(package: ModuleType, config: Any) -> Any:
             raise UserError(f"transformers has no architecture {name!r}, which the config names")
         return found
     auto = importlib.import_module("transformers.models.auto.modeling_auto")
-    for task in (*(TASKS if getattr(config, "is_encoder_decoder", False) else ("MULTIMODAL_LM", *TASKS[3:])), ""):
+    others = []
+    for task in TASKS if getattr(config, "is_encoder_decoder", False) else ("MULTIMODAL_LM", *TASKS[3:]):
         mapping = getattr(auto, f"MODEL_FOR_{task}_MAPPING" if task else "MODEL_MAPPING")
         if type(config) in mapping:
             try:
                 found = mapping[type(config)]
             except ValueError:  # a class that is listed, and is not there
                 continue
-            return found[0] if isinstance(found, tuple) else found
+            found = found[0] if isinstance(found, tuple) else found
+            if is_made_for(found, config):
+                return found
+            others.append(found)  # made for another type, or a part of the network
+    if others:
+        return others[0]
     with contextlib.suppress(ImportError):
         auto = importlib.import_module(type(config).__module__.replace(".configuration_", ".modeling_"))
     for found in vars(auto).values():  # part of a network, which has no Auto class
         if getattr(found, "config_class", None) is type(config) and "forward" in vars(found):
             return found
     raise UserError(f"transformers has no network for the model type {config.model_type!r}")
+
+
+def is_made_for(found: Any, config: Any) -> bool:
+    """Tell whether a class says that it takes such a config, or says nothing, as one whose libraries are missing."""
+    try:
+        return isinstance(config, found.config_class or type(config))
+    except (AttributeError, ImportError):  # it is told when it is built
+        return True
 
 
 def one_line(error: Exception) -> str:

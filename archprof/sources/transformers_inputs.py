@@ -1,26 +1,48 @@
-"""What transformers' networks are called with: default sizes by the names of their arguments, from their configs."""
+"""What transformers' networks are called with: the inputs wished for, else those that their configs suggest."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from archprof.errors import UserError, did_you_mean
+from archprof.records import Tensor
+from archprof.sources.transformers_sizes import (
+    DEFAULTS,
+    FEATURES,
+    FRAMES,
+    IN_PIECES,
+    NEEDED,
+    TOKENS,
+    Flat,
+    Given,
+    Sizes,
+    channels,
+    features,
+    first,
+    grid,
+    patches,
+    pictured,
+    side,
+    spectrogram,
+    text,
+)
 
 if TYPE_CHECKING:
     from torch import nn
 
     from archprof.sources import Wish
 
-TOKENS, FRAMES, SAMPLES = 128, 1000, 16000
-"""Tokens of a text where the network can take so many, frames of a spectrogram (10 ms each), samples of sound (one second)."""
+TEXT_ONLY = (
+    "profiled as text alone: pictures or sound come in pieces whose sizes are not known (give them with --input)"
+)
 
-Sizes = tuple[int, ...]
 
-
-def inputs_of(module: nn.Module, wish: Wish, dtype: str) -> dict[str, Any]:
-    """Return the inputs of a network, batch in front: the sizes wished for, else those that its config suggests.
+def inputs_of(module: nn.Module, wish: Wish, dtype: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the inputs of a network, batch in front, as wished for, else as its config suggests; and notes on them.
 
     Raises UserError for an input that the network does not have.
     """
@@ -30,126 +52,163 @@ def inputs_of(module: nn.Module, wish: Wish, dtype: str) -> dict[str, Any]:
         raise UserError(
             f"{type(module).__name__} has no input {unknown!r}; {did_you_mean(unknown, known)}".rstrip("; ")
         )
-    sizes = suggested(module.config, known) | dict.fromkeys(wish.inputs, ())
-    for name in known:
-        if parameters[name].default is inspect.Parameter.empty and name not in sizes:
+    needed = [name for name in known if parameters[name].default is inspect.Parameter.empty]
+    given = suggested(module, known, needed, is_free=not wish.inputs)
+    for name in needed:
+        if name not in given and name not in wish.inputs:
             raise UserError(
                 f"{type(module).__name__} needs the input {name!r} too: --input {name}=SIZES, the batch left out"
             )
-    return {name: wish.tensor(name, sizes[name], type_of(name, dtype)) for name in known if name in sizes}
+    names = [name for name in known if name in given or name in wish.inputs]
+    left_out = "input_ids" in names and len(names) == 1 and {"pixel_values", "input_features"}.intersection(known)
+    notes = (TEXT_ONLY,) if left_out else ()
+    return {name: laid_out(name, given.get(name, ()), wish, dtype) for name in names}, notes
 
 
-def suggested(config: Any, known: Sequence[str]) -> dict[str, Sizes]:
-    """Return the sizes of a network's inputs, the batch left out, as far as its config tells them.
+def laid_out(name: str, given: Given, wish: Wish, dtype: str) -> Any:
+    """Return an input with its batch: in front, or along the first dimension where the samples stand in a row."""
+    if isinstance(given, torch.Tensor) and name not in wish.inputs:
+        return given.repeat(wish.batch, *(1 for _ in given.shape[1:]))
+    whole = wish.tensor(name, () if isinstance(given, torch.Tensor) else given, type_of(name, dtype))
+    if isinstance(given, Flat):
+        batch, rows, *rest = whole.shape
+        return Tensor((batch * rows, *rest), whole.dtype)
+    return whole
 
-    A text alone stands for a text with pictures or sound where these come in pieces of several sizes.
+
+def suggested(module: nn.Module, known: Sequence[str], needed: Sequence[str], *, is_free: bool) -> dict[str, Given]:
+    """Return the inputs of a network, the batch left out, as far as its config and its layers tell them.
+
+    A text alone stands for a text with pictures or sound where these come in pieces of several sizes, unless the places
+    of a picture in it are told by their types, and the inputs are free to have it.
     """
-    found = {name: size for name in known if name in DEFAULTS and (size := DEFAULTS[name](config)) is not None}
-    in_pieces = (
-        first(config, "image_grid_pinpoints") or getattr(first(config, "vision_config"), "model_type", "") == "pixtral"
-    )
-    if (in_pieces or IN_PIECES.intersection(known)) and "input_ids" in found:
-        found = {name: size for name, size in found.items() if name.endswith("ids")}
-    if {"pixel_attention_mask", "image_attention_mask"}.intersection(known) and "pixel_values" in found:
-        found["pixel_values"] = (1, *found["pixel_values"])  # one of several pictures
-    if "pixel_values" in found and "input_ids" in found:
-        found["input_ids"] = (found["input_ids"][0] + pictured(config),)
+    config: Any = module.config
+    sizes = {name: size_of(name, module, is_needed=name in needed) for name in known}
+    found = {name: size for name, size in sizes.items() if size is not None}
+    vision = getattr(first(config, "vision_config"), "model_type", "")
+    in_pieces = bool(first(config, "image_grid_pinpoints")) or vision == "pixtral" or IN_PIECES.intersection(known)
+    if "query_embeds" in needed:
+        found["encoder_hidden_states"] = (TOKENS, first(config, "encoder_hidden_size", "hidden_size"))
+    told = {"pixel_values", "image_grid_thw", "mm_token_type_ids"} <= set(known)
+    if told and is_free and fits_the_text(config):
+        return text_with_picture(config)
+    if in_pieces and "input_ids" in found:
+        return {name: size for name, size in found.items() if name.endswith("ids")}
+    if cut := cut_up(config, known, needed):
+        return {**found, **cut}
+    if "pixel_values" in found:
+        found |= with_pictures(module, known, found)
+    if "input_features_mask" in known and "input_features" in found:
+        found["input_features_mask"] = (max(found["input_features"]),)
+    return {**one_of_each(module, needed, found)}
+
+
+def fits_the_text(config: Any) -> bool:
+    """Tell whether a picture's tokens are as wide, and as many, as those of the text: not so in some default configs."""
+    vision, wide = config.vision_config, first(config.get_text_config(), "hidden_size")
+    own = "hidden_size" if config.model_type == "qwen2_vl" else "out_hidden_size"
+    return config.model_type != "hunyuan_vl" and getattr(vision, own, wide) == wide  # that has tokens between rows
+
+
+def text_with_picture(config: Any) -> dict[str, Given]:
+    """Return a text with a picture in its middle, which stands there as as many tokens as are left of its patches."""
+    tall, wide = grid(config)
+    tokens = tall * wide // first(config, "spatial_merge_size", "merge_size", default=2) ** 2
+    half = torch.zeros(text(config)[0] // 2, dtype=torch.int64)
+    types = torch.cat([half, torch.ones(tokens, dtype=torch.int64), half])[None]
+    return {
+        "input_ids": types * first(config, "image_token_id", "image_token_index"),
+        "mm_token_type_ids": types,
+        "pixel_values": Flat(in_a_row(config)),
+        "image_grid_thw": torch.tensor([[1, tall, wide]]),
+    }
+
+
+def in_a_row(config: Any) -> Sizes:
+    """Return the sizes of patches one behind the other: their numbers in a row too, but for two families."""
+    rows, numbers = patches(config)
+    if config.model_type in {"paddleocr_vl", "kimi_k25", "kimi_k25_vision"}:
+        return (rows, channels(config), side(config), side(config))
+    return (rows, numbers)
+
+
+def size_of(name: str, module: nn.Module, *, is_needed: bool) -> Sizes | None:
+    """Return the sizes of an input, the batch left out; None where they are not known, or it is better left out."""
+    config: Any = module.config
+    if name == "input_features":
+        return spectrogram(module, config)
+    if name in DEFAULTS:
+        return DEFAULTS[name](config)
+    if not is_needed:
+        return None
+    return features(module, config) if name in FEATURES else NEEDED[name](config) if name in NEEDED else None
+
+
+def with_pictures(module: nn.Module, known: Sequence[str], found: Mapping[str, Sizes]) -> dict[str, Sizes]:
+    """Return the sizes of pictures, one of several or a pair where that is asked for, and of the text they stand in."""
+    config: Any = module.config
+    changed: dict[str, Sizes] = {}
+    if "pixel_attention_mask" in known or config.model_type == "idefics":
+        changed["pixel_values"] = (1, *found["pixel_values"])
+    elif "aspect_ratio_ids" in known:
+        changed["pixel_values"] = (1, config.max_num_tiles, *found["pixel_values"])  # in tiles
+    elif type(module).__name__.endswith("KeypointMatching"):
+        changed["pixel_values"] = (2, *found["pixel_values"])
+    if "input_ids" in found and (tokens := pictured(config)):
+        changed["input_ids"] = (found["input_ids"][0] + tokens,)
+    return changed
+
+
+def one_of_each(module: nn.Module, needed: Sequence[str], found: dict[str, Sizes]) -> dict[str, Sizes]:
+    """Return the inputs without those that a network takes in place of another: a wave or a spectrogram, sound or text."""
+    config: Any = module.config
+    main = getattr(getattr(module, "encoder", module), "main_input_name", "")
+    sounds = {"input_values", "input_features"}
+    if sounds <= found.keys() and not sounds <= set(needed):
+        found = {name: size for name, size in found.items() if name == main or name not in sounds}
+    if config.model_type == "pop2piano":
+        found.pop("input_ids", None)
     return found
+
+
+def cut_up(config: Any, known: Sequence[str], needed: Sequence[str]) -> dict[str, Given]:
+    """Return the patches of one picture, and their layout, for a network that takes pictures of any size in patches."""
+    tall, wide = grid(config)
+    rows, numbers = patches(config)
+    pixels = next((name for name in ("hidden_states", "pixel_values") if name in known), "")
+    for name in ("grid_thw", "image_grid_thw"):
+        if name in needed and pixels:
+            found: dict[str, Given] = {pixels: Flat(in_a_row(config)), name: torch.tensor([[1, tall, wide]])}
+            return found | ({"merge_sizes": torch.tensor([2])} if "merge_sizes" in needed else {})
+    if "spatial_shapes" in known:
+        return {
+            "pixel_values": (rows, numbers),
+            "pixel_attention_mask": torch.ones(1, rows, dtype=torch.bool),
+            "spatial_shapes": torch.tensor([[tall, wide]]),
+        }
+    if "feature_lens" in known and "input_ids" not in known:
+        return {
+            "input_features": Flat((first(config, "num_mel_bins"), FRAMES)),
+            "feature_lens": torch.tensor([FRAMES]),
+        }
+    if "target_sizes" in known and "input_ids" not in known:
+        return {
+            "pixel_values": (channels(config), side(config), rows * side(config)),
+            "target_sizes": torch.tensor([[tall, wide]]),
+        }
+    if "pixel_position_ids" in needed:
+        return {
+            "pixel_values": (rows, numbers),
+            "pixel_position_ids": torch.cartesian_prod(torch.arange(tall), torch.arange(wide))[None],
+        }
+    return {}
 
 
 def type_of(name: str, dtype: str) -> str:
     """Return the type of an input, which transformers' names tell."""
-    whole = name.endswith(("ids", "id", "mask", "positions", "bbox", "boxes", "labels", "lengths", "timesteps", "seq"))
+    if name.endswith("mask"):
+        return "bool"  # true wherever the data are made up: nothing is masked
+    whole = name.endswith((
+        "ids", "id", "positions", "bbox", "boxes", "labels", "lengths", "timesteps", "seq", "freq", "padding",
+    ))  # fmt: skip
     return "int64" if whole else dtype
-
-
-def first(config: Any, *names: str, default: Any = None) -> Any:
-    """Return the first of these settings that a config, or one within it, has."""
-    for part in (config, *(value for value in vars(config).values() if hasattr(value, "model_type"))):
-        for name in names:
-            if getattr(part, name, None) is not None:
-                return getattr(part, name)
-    return default
-
-
-def text(config: Any) -> Sizes:
-    """Return the tokens of a text, `TOKENS` or as many as there are positions."""
-    positions = first(config, "max_position_embeddings", "n_positions", "max_target_positions", default=TOKENS)
-    return (min(TOKENS, positions) if positions > 0 else TOKENS,)  # XLNet has -1, for as many as one likes
-
-
-def decoded(config: Any) -> Sizes | None:
-    """Return the tokens a decoder beside an encoder reads; None where there is no such decoder."""
-    return text(config) if getattr(config, "is_encoder_decoder", False) else None
-
-
-def pictured(config: Any) -> int:
-    """Return the tokens that stand for a picture in a text."""
-    return first(config, "image_seq_length", "mm_tokens_per_image", "image_seq_len", "num_image_tokens", default=0)
-
-
-def picture(config: Any) -> Sizes:
-    """Return channels, height and width, and the frames before them where it is a clip."""
-    size = first(config, "image_size", "crop_size", default=224)
-    if isinstance(size, Mapping):
-        size = (size["height"], size["width"])
-    height, width = (size, size) if isinstance(size, int) else tuple(size)[:2]
-    channels = first(config, "num_channels", "in_channels", "in_chans", default=3)
-    frames = first(config, "num_frames", "frames_per_clip")
-    return (*([frames] if frames else []), channels if isinstance(channels, int) else 3, height, width)
-
-
-def wave(config: Any) -> Sizes:
-    """Return the samples of a sound; a codec has channels before them, and some networks read a spectrogram by this name."""
-    bins, frames = first(config, "num_mel_bins"), first(config, "max_length")
-    if bins and frames:
-        return (frames, bins)
-    return (1, SAMPLES) if first(config, "audio_channels", "codebook_size") else (SAMPLES,)
-
-
-def spectrogram(config: Any) -> Sizes:
-    """Return mel bins and frames; frames come first where nothing says how many there are."""
-    bins = first(config, "num_mel_bins", default=80)
-    if side := first(config, "spec_size"):
-        return (1, side * first(config, "freq_ratio", default=4), bins)
-    if positions := first(config, "max_source_positions"):
-        return (bins, 2 * positions)
-    wide = first(
-        config,
-        "feature_projection_input_dim",
-        "input_feat_per_channel",
-        "num_mel_channels",
-        "input_feat_size",
-        "input_dim",
-    )
-    return (FRAMES, wide or bins)
-
-
-IN_PIECES = frozenset({
-    "image_grid_thw", "input_features_mask", "feature_attention_mask", "aspect_ratio_ids",
-    "spatial_shapes", "image_embeds_position_mask", "high_res_pixel_values",
-})  # fmt: skip
-"""Inputs that say how pictures or sounds of several sizes were cut."""
-
-DEFAULTS: Mapping[str, Callable[[Any], Sizes | None]] = {
-    "input_ids": text,
-    "decoder_input_ids": decoded,
-    "qformer_input_ids": text,
-    "bbox": lambda config: (*text(config), 4),
-    "pixel_values": picture,
-    "pixel_values_videos": picture,
-    "flattened_patches": lambda config: (2048, 2 + 3 * first(config, "patch_size", default=16) ** 2),
-    "visual_feats": lambda config: (36, first(config, "visual_feat_dim", default=2048)),
-    "visual_pos": lambda config: (36, first(config, "visual_pos_dim", default=4)),
-    "input_values": wave,
-    "input_features": spectrogram,
-    "past_values": lambda config: (
-        first(config, "context_length", default=512),
-        first(config, "num_input_channels", default=1),
-    ),
-    "states": lambda config: (TOKENS, first(config, "state_dim", default=17)),
-    "actions": lambda config: (TOKENS, first(config, "act_dim", default=4)),
-    "returns_to_go": lambda _: (TOKENS, 1),
-    "timesteps": lambda _: (TOKENS,),
-}
-"""Sizes of an input from a config, the batch left out, by its name; None where it is better left out."""

@@ -60,7 +60,8 @@ def explained(tool: str, on: str, graph: Graph, macs: int, theirs: Shares, share
 
 def flop_counter(traced: Traced, opened: Opened, macs: int) -> Count:
     """Return FlopCounterMode's count, in its default settings, explained by its counts of the calls one by one."""
-    graph, on = traced.graph, traced.on
+    graph = traced.graph
+    on = "cpu" if traced.has_answered else traced.on  # values that the recorder carried along are there only
     try:
         module, arguments = runnable(traced, opened, on)
         counter = FlopCounterMode(display=False)
