@@ -1,31 +1,19 @@
-"""Every model type of transformers, made small: is it traced, and are its counts those of torch's own counter?
-
-`python tests/benchmarks/cover_transformers.py [TYPE ...] > coverage.tsv`: one row a type, the sums on the standard error.
-"""
+"""Every model type of transformers, made small from its default config, against an oracle."""
 
 from __future__ import annotations
 
-import collections
-import contextlib
+import functools
 import json
-import os
-import signal
-import sys
 import tempfile
 import time
-import traceback
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from coverage_rows import Note, compared, counted
 
 import archprof
-from archprof import inputs as given_inputs
 from archprof.errors import ArchprofError
 from archprof.sources import SOURCES, Wish
 
@@ -76,7 +64,8 @@ SECTIONS = {
 """Parts of a head of 16 features, for networks whose default config splits another number than it has."""
 LARGEST = 400_000_000
 """Parameters beyond which no oracle runs."""
-LIMIT_S = 24
+TRYING_S = 15
+"""No larger network is tried after so many seconds."""
 
 
 def smaller(config: Any, sizes: dict[str, int], prefix: str = "", *, unset: bool = False) -> dict[str, str]:
@@ -113,41 +102,41 @@ def with_sections(model: str) -> str:
     return str(path)
 
 
-def run(model: str, settings: dict[str, str], *, counted: bool) -> tuple[int, int]:
-    """Return parameters and, where `counted`, MACs as torch counts them while the model itself runs on the CPU."""
+def names() -> list[str]:
+    """Return all model types."""
+    return list(transformers.CONFIG_MAPPING.keys())
+
+
+def warm() -> None:
+    """Import what all need."""
+    for model in ("bert", "vit", "llama"):
+        row(model)
+
+
+def oracle(model: str, settings: dict[str, str]) -> tuple[int, int]:
+    """Return parameters, and MACs as torch counts them while the model itself runs on the CPU."""
     opened = SOURCES["transformers"].function(model, Wish(settings=settings))
     assert opened.real is not None
-    torch.manual_seed(0)
-    module = opened.real().eval()
+    module = opened.real()
     if hasattr(module, "set_experts_implementation"):
         module.set_experts_implementation("eager")  # a product an expert: the counter has no formula for grouped ones
-    params = sum(p.numel() for p in module.parameters())
-    module.requires_grad_(False)
-    args, kwargs = given_inputs.call(module.forward, given_inputs.on("cpu", opened.inputs))
-    torch.backends.mha.set_fastpath_enabled(False)
-    os.environ["TRANSFORMERS_DISABLE_TORCH_CHECK"] = "1"  # inputs are zeros, so that there are no image tokens
-    counter = FlopCounterMode(display=False) if counted else contextlib.nullcontext()
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
-        module(*args, **kwargs)
-    return params, counter.get_total_flops() // 2 if isinstance(counter, FlopCounterMode) else 0
+    return sum(p.numel() for p in module.parameters()), counted(module, opened.inputs, "cpu")
 
 
 def whose(failed: list[tuple[str, dict[str, str], ArchprofError]]) -> str:
     """Return the verdict on a network that no try profiles: does it run by itself, without us, on the same inputs?"""
     said = str(failed[-1][2])  # as it comes, where there was time for that
-    if "has no network for the model type" in said:
-        return "no network"
-    if "cannot be built" in said or "cannot be made" in said:
-        return "cannot be built"  # by transformers itself: our recorder has not begun
+    if any(reason in said for reason in ("has no network", "cannot be built", "cannot be made")):
+        return "not built"  # our recorder has not begun
     if "needs the input" in said or "needs inputs" in said:
-        return "inputs of its own"
+        return "needs more"
     name, settings, _ = next(
         tried for tried in failed if "cannot be" not in str(tried[2])
     )  # the smallest that is built
     try:
-        run(name, settings, counted=False)
+        oracle(name, settings)
     except Exception:
-        return "fails by itself"
+        return "needs more"
     return "fails"
 
 
@@ -165,107 +154,22 @@ def tries(model: str, config: Any) -> Iterator[tuple[str, str, dict[str, str]]]:
         yield size, model, smaller(config, sizes)
 
 
-def row(model: str, note: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
-    """Return what is found of one model type, and `note` it before an oracle that may take too long."""
-    found: dict[str, Any] = {"type": model, "result": "", "size": ""}
+def row(model: str, note: Note = lambda _: None) -> dict[str, Any]:
+    """Return what archprof and the oracle count of a type's network."""
     began = time.monotonic()
     try:
         config = transformers.CONFIG_MAPPING[model]()
     except Exception as error:
-        return found | {"result": "no default config", "why": " ".join(str(error).split())[:300]}
-    profile, name, settings = None, model, {}
+        return {"verdict": "not built", "why": f"no default config: {error}"}
     failed: list[tuple[str, dict[str, str], ArchprofError]] = []
     for size, name, settings in tries(model, config):
-        if time.monotonic() - began > LIMIT_S / 2:
+        if failed and time.monotonic() - began > TRYING_S:
             break
         try:
             profile = archprof.profile(f"transformers:{name}", settings=settings)
         except ArchprofError as error:
             failed.append((name, settings, error))
-        except Exception as error:
-            found["result"] = "BUG"
-            found["why"] = "".join(traceback.format_exception(error)[-3:]).replace("\n", " | ")
-            return found
-        else:
-            found["size"] = size
-            break
-    if profile is None:
-        why = " ".join(str(failed[-1][2]).split())[:400]
-        return found | {"result": whose(failed), "why": why}
-    found |= {"params": profile.params, "macs": profile.macs, "ops": len(profile.network.ops)}
-    found["on"] = "cpu" if any("CPU" in note for note in profile.notes) else "meta"
-    found["notes"] = "; ".join(profile.notes)
-    found["gaps"] = ",".join(sorted({gap.reason for gap in profile.gaps}))
-    found["seconds"] = round(time.monotonic() - began, 1)
-    if profile.params > LARGEST:
-        return found | {"result": "no oracle", "why": "too large"}
-    note(found | {"result": "no oracle", "why": "it takes too long"})
-    try:
-        params, macs = run(name, settings, counted=True)
-    except Exception as error:
-        return found | {"result": "no oracle", "why": " ".join(str(error).split())[:300]}
-    found |= {"oracle_params": params, "oracle_macs": macs}
-    same = params == profile.params and macs == profile.macs
-    return found | {
-        "result": "gap" if profile.gaps else "exact" if same else "params" if params != profile.params else "macs"
-    }
-
-
-def timed(model: str) -> dict[str, Any]:
-    """Return the row of a type, from a process of its own that has a time limit."""
-    with tempfile.TemporaryFile("w+") as file:
-
-        def write(found: dict[str, Any]) -> None:
-            file.seek(0)
-            file.truncate()
-            json.dump(found, file)
-            file.flush()
-
-        pid = os.fork()
-        if pid == 0:
-            signal.alarm(LIMIT_S)
-            with contextlib.suppress(BaseException):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-                os.dup2(1, 2)
-                write(row(model, write))
-            os._exit(0)
-        _, status = os.waitpid(pid, 0)
-        file.seek(0)
-        text = file.read()
-    return json.loads(text) if text else {"type": model, "result": "killed", "why": f"time or memory ({status})"}
-
-
-COLUMNS = [
-    "type",
-    "result",
-    "size",
-    "on",
-    "params",
-    "oracle_params",
-    "macs",
-    "oracle_macs",
-    "gaps",
-    "seconds",
-    "ops",
-    "why",
-    "notes",
-]
-
-
-def main() -> None:
-    """Print the table."""
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
-    models = sys.argv[1:] or list(transformers.CONFIG_MAPPING.keys())
-    for model in ("bert", "vit", "llama"):
-        row(model)  # what they import is there for all
-    print("\t".join(COLUMNS))
-    count: collections.Counter[str] = collections.Counter()
-    for found in map(timed, models):
-        count[found["result"]] += 1
-        print("\t".join(str(found.get(column, "")) for column in COLUMNS), flush=True)
-    print(dict(count), file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()
+            continue
+        said = "" if profile.params <= LARGEST else "too large for the oracle"
+        return {"size": size, **compared(profile, functools.partial(oracle, name, settings), said, note)}
+    return {"verdict": whose(failed), "why": str(failed[-1][2])[:400]}
