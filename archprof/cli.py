@@ -251,11 +251,15 @@ def roofline(model: str, names: tuple[str, ...], output: str | None, color: str,
 @main.command()
 @click.argument("model")
 @click.option(
-    "--by", default="", metavar="COLUMN", help="What makes a path long.  [default: macs, or time_s with --on]"
+    "--by",
+    default="",
+    metavar="COLUMN",
+    help="What makes a path long: macs, or time_s with --on, measured_s with --time.",
 )
 @click.option("--top", type=click.IntRange(min=1), default=12, show_default=True, help="So many ops of it are shown.")
 @device_option
 @model_options
+@time_option
 @color_option
 def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
     """Print the critical path: the longest chain of ops that wait for each other, and what could run side by side."""
@@ -263,7 +267,7 @@ def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
     from archprof.renderers import View
 
     found = profiled(model, options)
-    by = by or ("time_s" if options["on"] else "macs")
+    by = by or ("measured_s" if options["time"] else "time_s" if options["on"] else "macs")
     click.echo(page(found, by, View(top=top, **terminal(color))), nl=False)
 
 
