@@ -140,7 +140,7 @@ def test_what_sleeps_takes_the_time() -> None:
     assert found.timing.settings["clock"] == "wall"
     first, slow, last = found.values["measured_s"]
     assert slow >= SLEEP_S
-    assert max(first, last) < SLEEP_S / 2
+    assert max(first, last) < SLEEP_S
     assert found.timing.rows_s == pytest.approx(first + slow + last)
     assert found.timing.bare.median >= SLEEP_S
 
@@ -180,10 +180,10 @@ def test_rows_add_up_to_the_marked_pass() -> None:
 
 def test_forward_and_backward_rows_add_up_to_the_pass_but_for_its_start() -> None:
     passes = passes_of(nn.Sequential(nn.Linear(64, 512), nn.Tanh(), nn.Linear(512, 64)), (64, 64), training=True)
-    whole = passes.marked()
-    explained = sum(passes.rows[0]) + sum(passes.backward_rows[0])
-    assert None not in passes.backward_rows[0]
-    assert whole / 2 < explained <= whole
+    wholes = [passes.marked() for _ in range(9)]
+    explained = [sum(ahead) + sum(back) for ahead, back in zip(passes.rows, passes.backward_rows, strict=True)]
+    assert all(part <= whole for part, whole in zip(explained, wholes, strict=True))
+    assert max(part / whole for part, whole in zip(explained, wholes, strict=True)) > 0.8
 
 
 def test_nothing_of_a_users_module_changes() -> None:
