@@ -179,8 +179,8 @@ class Timing:
     """A measured pass: `bare` as the model runs, `marked` with a mark after every op, in seconds.
 
     `rows_s` is the sum of the rows' medians, `coverage` how much of a marked pass the rows are (median over the passes).
-    `compiled` is the pass under torch.compile, `peak_bytes` the most memory an accelerator's allocator held.
-    `settings` say how it was run, `machine` on what.
+    `compiled` is the pass under torch.compile, `compiled_kernels` its parts by the profiler (name, seconds); `peak_bytes` is
+    the most memory that an accelerator's allocator held. `settings` say how it was run, `machine` on what.
     """
 
     device: str
@@ -191,6 +191,7 @@ class Timing:
     settings: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
     compiled: Spread | None = None
+    compiled_kernels: tuple[tuple[str, float], ...] = ()
     peak_bytes: int | None = None
 
 

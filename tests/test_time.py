@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -332,6 +333,16 @@ def test_a_picture_may_be_coloured_by_time(tmp_path: Path, lenet) -> None:
     assert "share of time" in (tmp_path / "x.svg").read_text()
     with pytest.raises(UserError, match="time is measured first"):
         archprof.profile("lenet5").draw(tmp_path / "y.svg", metric="time")
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler, and there is no g++ here")
+def test_a_compiled_pass_is_timed_with_its_kernels() -> None:
+    model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Sigmoid())
+    timing = archprof.time(model, (8, 64), device="cpu", threads=1, compiled=True, budget_s=0.2).timing
+    assert timing.compiled.n == timing.bare.n
+    kernels = dict(timing.compiled_kernels)
+    assert any("fused" in name and "tanh" in name and "sigmoid" in name for name in kernels)  # one for both
+    assert all(seconds > 0 for seconds in kernels.values())
 
 
 def test_a_cuda_device_that_is_not_there_is_told_in_a_line() -> None:

@@ -205,6 +205,9 @@ def timed(profile: Profile, timing: Timing) -> list[str]:
     if timing.compiled is not None:
         times = f"{bare.median / timing.compiled.median:.2f}x as fast"
         says.append(f"under torch.compile a pass takes {units.duration(timing.compiled.median)}, {times}")
+        parts = [f"{name} {units.duration(seconds)}" for name, seconds in timing.compiled_kernels[:FEW]]
+        more = f", and {len(timing.compiled_kernels) - FEW} more" * (len(timing.compiled_kernels) > FEW)
+        says.append(f"its kernels, by torch's profiler in a pass of its own: {', '.join(parts)}{more}")
     if timing.peak_bytes:
         says.append(f"the allocator held at most {units.size(timing.peak_bytes)}")
     if bare.iqr > UNEVEN * bare.median:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from archprof.records import Column
 from archprof.runs.passes import Passes
 
+WARM = 3
+"""Compiled passes before the one that is looked at."""
 PREFIX = "archprof op "
 COUNT = Column("kernels", "count", "sum", "kernels it launches on the device")
 NAMES = Column("kernel_names", "text", "none", "names of the kernels it launches, in order")
@@ -54,6 +57,33 @@ def around(event: Any) -> int | None:
             return int(event.name.removeprefix(PREFIX))
         event = event.cpu_parent
     return None
+
+
+def compiled_kernels(passes: Passes) -> tuple[tuple[str, float], ...]:
+    """Return what a compiled pass is made of, by the profiler: fused kernels and library calls, the longest first.
+
+    A compiler's kernels are no ops: one may do the work of many, so its time is not given to any.
+    """
+    on_cpu = passes.how.device.type == "cpu"
+    options: dict[str, Any] = (
+        {"cpp.enable_kernel_profile": True} if on_cpu else {}
+    )  # else the CPU's kernels have no names
+    module = torch.compile(passes.module, options=options)
+    activities = [ProfilerActivity.CPU] if on_cpu else [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the compiler's own
+        for _ in range(WARM):
+            module(*passes.args, **passes.kwargs)
+        with profile(activities=activities) as profiler:
+            module(*passes.args, **passes.kwargs)
+            passes.wait()
+    found: dict[str, float] = {}
+    for event in profiler.key_averages():
+        name = event.key.partition("cpp_")[2] or event.key
+        seconds = (event.self_cpu_time_total if on_cpu else event.self_device_time_total) / 1e6
+        if "fused" in name or name.startswith("aten::") or not on_cpu:
+            found[name] = found.get(name, 0.0) + seconds
+    return tuple(sorted(((name, seconds) for name, seconds in found.items() if seconds), key=lambda pair: -pair[1]))
 
 
 def columns(passes: Passes) -> list[tuple[Column, list[Any]]]:

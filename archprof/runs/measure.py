@@ -162,6 +162,7 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
         settings=about,
         machine=machine.about(how.device) | _changed(before, machine.state(how.device)),
         compiled=spread(taken["compiled"]) if compiled else None,
+        compiled_kernels=kernels.compiled_kernels(passes) if compiled else (),
         peak_bytes=peak,
     )
     return dataclasses.replace(
