@@ -87,6 +87,16 @@ def test_where_torch_has_no_formula_nothing_is_called_equal() -> None:
     assert found.is_right
 
 
+def test_a_sum_of_one_element_is_counted_though_aten_only_multiplies() -> None:
+    found = verified(Of(lambda x: torch.einsum("bxd,byd->bxy", x, x)), 2, 8, 1)
+    (check,) = found.checks
+    assert check.rule == 2 * 8 * 8 * 1
+    assert (check.outcome, check.reason) == (
+        "no oracle", "ATen multiplies elementwise where what is summed has one element",
+    )  # fmt: skip
+    assert found.is_right
+
+
 def test_an_op_without_a_rule_is_no_equal_either(profiled) -> None:
     found = profiled("gap").verify()
     assert [check.kind for check in found.of("no oracle")] == ["mystery"]

@@ -121,6 +121,8 @@ def counted(op: Op, seen: Seen, rule: int | None) -> tuple[int | None, str]:
             return None, f"cannot be run again: {told(again)}"
     if leaves.hidden:
         return None, f"torch has no formula for {', '.join(leaves.hidden)}"
+    if op.kind == "einsum" and not macs and rule == sum(tensor.elements for tensor in op.outputs):
+        return None, "ATen multiplies elementwise where what is summed has one element"
     function = seen.call[0] if seen.call else None
     if macs != rule and getattr(function, "__module__", "").startswith("archprof."):
         # a sparse convolution runs as a dense one with a mask, a distance as squares and sums: the rule is of what is meant

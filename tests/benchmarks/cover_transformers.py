@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from coverage_rows import Note, compared, counted
 
@@ -117,6 +118,7 @@ def oracle(model: str, settings: dict[str, str]) -> tuple[int, int]:
     """Return parameters, and MACs as torch counts them while the model itself runs on the CPU."""
     opened = SOURCES["transformers"].function(model, Wish(settings=settings))
     assert opened.real is not None
+    torch.manual_seed(0)  # the random weights of the profile, whose lengths and choices depend on them
     module = opened.real()
     if hasattr(module, "set_experts_implementation"):
         module.set_experts_implementation("eager")  # a product an expert: the counter has no formula for grouped ones
