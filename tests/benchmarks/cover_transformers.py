@@ -132,9 +132,10 @@ def whose(failed: list[tuple[str, dict[str, str], ArchprofError]]) -> str:
         return "not built"  # our recorder has not begun
     if "needs the input" in said or "needs inputs" in said:
         return "needs more"
-    name, settings, _ = next(
-        tried for tried in failed if "cannot be" not in str(tried[2])
-    )  # the smallest that is built
+    built = [tried for tried in failed if "cannot be" not in str(tried[2])]
+    if not built:
+        return "not built"
+    name, settings, _ = built[0]  # the smallest
     try:
         oracle(name, settings)
     except Exception:
