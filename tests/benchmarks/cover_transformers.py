@@ -65,6 +65,7 @@ SECTIONS = {
 """Parts of a head of 16 features, for networks whose default config splits another number than it has."""
 LARGEST = 400_000_000
 """Parameters beyond which no oracle runs."""
+UNBUILT = ("has no network", "cannot be built", "cannot be made")
 TRYING_S = 15
 """No larger network is tried after so many seconds."""
 
@@ -128,11 +129,11 @@ def oracle(model: str, settings: dict[str, str]) -> tuple[int, int]:
 def whose(failed: list[tuple[str, dict[str, str], ArchprofError]]) -> str:
     """Return the verdict on a network that no try profiles: does it run by itself, without us, on the same inputs?"""
     said = str(failed[-1][2])  # as it comes, where there was time for that
-    if any(reason in said for reason in ("has no network", "cannot be built", "cannot be made")):
+    if any(reason in said for reason in UNBUILT):
         return "not built"  # our recorder has not begun
     if "needs the input" in said or "needs inputs" in said:
         return "needs more"
-    built = [tried for tried in failed if "cannot be" not in str(tried[2])]
+    built = [tried for tried in failed if not any(reason in str(tried[2]) for reason in UNBUILT)]
     if not built:
         return "not built"
     name, settings, _ = built[0]  # the smallest
