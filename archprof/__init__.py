@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     from archprof.renderers import renderer
     from archprof.result import Profile
     from archprof.runs.measure import time
+    from archprof.runs.signal import signal
     from archprof.sources.spec import load
 
 _HOMES = {
     "profile": "pipeline", "Profile": "result", "load": "sources.spec", "compile": "pipeline",
-    "time": "runs.measure", "layer": "layers", "rule": "ops", "analysis": "analyses", "renderer": "renderers",
+    "time": "runs.measure", "signal": "runs.signal",
+    "layer": "layers", "rule": "ops", "analysis": "analyses", "renderer": "renderers",
     "Facts": "records", "Tensor": "records", "contraction": "records",
     "ArchprofError": "errors", "UserError": "errors", "SpecError": "errors",
 }  # fmt: skip
 
 __all__ = ["ArchprofError", "Facts", "Profile", "SpecError", "Tensor", "UserError", "__version__", "analysis", "compile",
-           "contraction", "layer", "load", "profile", "renderer", "rule", "time"]  # fmt: skip
+           "contraction", "layer", "load", "profile", "renderer", "rule", "signal", "time"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -48,6 +48,16 @@ def timed(model: str, options: Mapping[str, Any]) -> Profile:
         return time(model, **chosen(options), **how, tell=tell)
 
 
+def signalled(model: str, options: Mapping[str, Any]) -> Profile:
+    """Return the profile of a model whose signal was measured as the options ask."""
+    from archprof.progress import shown
+    from archprof.runs.signal import signal
+
+    with shown() as tell:
+        how = {"init": options["init"], "seed": options["seed"], "training": not options["evaluation"], "tell": tell}
+        return signal(model, **chosen(options), **how)
+
+
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the model options say of a model, plug-ins loaded."""
     load_plugins(options["plugins"])

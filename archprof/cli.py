@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import gc
 import os
 import sys
@@ -14,21 +13,21 @@ from typing import Any
 import click
 
 from archprof import __version__
-from archprof.asked import check_format, chosen, default_format, load_plugins, profiled, timed, viewing
+from archprof.asked import check_format, chosen, default_format, profiled, viewing
 from archprof.errors import DrawingError, ModelError, UserError
 from archprof.options import (
-    FLOATS,
     Names,
     color_option,
     convention_option,
     device_option,
     model_options,
-    run_options,
     terminal,
     time_option,
     training_options,
     view_options,
 )
+from archprof.run_commands import calibrate, signal, time_
+from archprof.spec_commands import check, expand, new, schema
 
 
 class Commands(click.Group):
@@ -113,48 +112,6 @@ def show(models: Sequence[str], path: str, format_: str, strict: bool, color: st
         for model, gap in gaps:
             click.echo(f"{model}: {gap.op} is unknown: {gap.reason}", err=True)
         sys.exit(1)
-
-
-@main.command("time")
-@click.argument("model")
-@functools.partial(model_options, dtypes=(*FLOATS, "tf32"))
-@run_options
-@device_option
-@view_options
-@click.option("--path", default="", help="Only what is at or below this path.")
-@click.option(
-    "--format", "format_", default="", help="table, tsv, json, chrome-trace, speedscope ... ; a pipe gets tsv."
-)
-@color_option
-def time_(model: str, path: str, format_: str, color: str, **options: Any) -> None:
-    """Run a model with random weights and print the time of every op, beside that of the pass as a whole."""
-    format_ = format_ or default_format()
-    check_format(format_)
-    profile = timed(model, options)
-    click.echo(profile.render(format_, path=path, **viewing(options, color)), nl=False)
-
-
-@main.command()
-@click.option("--device", default="", help="cpu, cuda or mps.  [default: cuda where there is one]")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU.  [default: torch's]")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it there: x.yaml.")
-def calibrate(device: str, threads: int | None, output: Path | None) -> None:
-    """Measure what a device reaches in matrix products and copies, as a device file for --on ./x.yaml."""
-    from archprof.progress import shown
-    from archprof.runs.calibrate import calibrate as reached
-
-    if output is not None and output.suffix not in {".yaml", ".yml"}:
-        raise UserError(f"a device file's name ends in .yaml, not {output.suffix or 'nothing'!r}")
-    with shown() as tell:
-        text = reached(device, threads=threads, tell=tell)
-    if output is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, "utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {str(output)!r}: {error.strerror}") from None
-    click.echo(f"wrote {output}; next: archprof show MODEL --on ./{output}", err=True)
 
 
 @main.command()
@@ -272,24 +229,6 @@ def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
 
 
 @main.command()
-@click.argument("models", nargs=-1, metavar="[FILE|NAME]...")
-@click.option(
-    "--plugin",
-    "plugins",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    help="Python file with layers and rules; it is run.",
-)
-@click.option("--quiet", is_flag=True, help="Only what is wrong.")
-def check(models: Sequence[str], plugins: Sequence[Path], quiet: bool) -> None:
-    """Check specs: all errors at once, their checks, printed figures beside ours. Without a name: all bundled ones."""
-    from archprof.checking import check_models
-
-    load_plugins(plugins)
-    sys.exit(0 if check_models(models, echo=click.echo, quiet=quiet) else 1)
-
-
-@main.command()
 @click.argument("model")
 @click.option(
     "--against", default="", metavar="torchvision:NAME", help="Compare with this other implementation instead."
@@ -327,46 +266,6 @@ def verify(model: str, against: str, tolerance: float, format_: str, color: str,
     sys.exit(0 if found.is_right else 1)
 
 
-@main.command()
-@click.argument("model", metavar="SPEC")
-@model_options
-def expand(model: str, **options: Any) -> None:
-    """Print a spec flat: every block, loop and choice carried out, one step a layer, in the same language."""
-    from archprof.expand.export import export
-    from archprof.sources.spec import load
-
-    click.echo(export(load(model, **chosen(options))), nl=False)
-
-
-@main.command()
-@click.argument("name")
-@click.option("--from", "like", metavar="SPEC", help="Start from this bundled spec.")
-def new(name: str, like: str | None) -> None:
-    """Write NAME.yaml, a commented spec that passes its check, to the current folder."""
-    from archprof.language.template import template
-
-    text, path = template(name, like), Path(f"{name}.yaml")
-    if path.exists():
-        raise UserError(f"{str(path)!r} exists already: choose another name, or remove it")
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
-    click.echo(f"wrote {path}; next: archprof check {path}", err=True)
-
-
-@main.command()
-def schema() -> None:
-    """Print the JSON Schema of spec files, for editors."""
-    import json
-
-    from archprof.language.schema import json_schema
-    from archprof.layers import LAYERS
-
-    layers = {name: (LAYERS[name].form, LAYERS[name].about) for name in LAYERS}
-    click.echo(json.dumps(json_schema(layers), indent=2))
-
-
 LISTS = ("specs", "sources", "layers", "ops", "analyses", "conventions", "formats", "devices")
 
 
@@ -378,6 +277,10 @@ def list_(what: str, color: str) -> None:
     from archprof.listing import listing
 
     click.echo(listing(what, **terminal(color)), nl=False)
+
+
+for command in (time_, signal, calibrate, check, expand, new, schema):
+    main.add_command(command)
 
 
 def run() -> None:

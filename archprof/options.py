@@ -52,11 +52,11 @@ class Names(click.ParamType):
         return value if isinstance(value, tuple) else tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def model_options(command: Callable[..., Any], dtypes: Sequence[str] = FLOATS) -> Callable[..., Any]:
+def model_options(command: Callable[..., Any], dtypes: Sequence[str] = FLOATS, batch: int = 1) -> Callable[..., Any]:
     """Add the options that say which model is meant."""
     options = [
         click.option("--set", "settings", type=Pairs(), multiple=True, help="Another value for a param of the spec."),
-        click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Samples at once."),
+        click.option("--batch", type=click.IntRange(min=1), default=batch, show_default=True, help="Samples at once."),
         click.option(
             "--input",
             "inputs",
@@ -147,6 +147,20 @@ device_option = click.option(
     metavar="DEVICE",
     help="Add the least time there (archprof list devices); DEVICE:tf32 multiplies float32 on tensor cores.",
 )
+
+
+def signal_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how a network begins; a batch is 8 here."""
+    starts = ("default", "kaiming", "xavier", "zero")
+    options = [
+        click.option("-o", "--output", help="Plot it instead: x.svg, x.pdf or x.png."),
+        click.option("--init", type=click.Choice(starts), default="default", show_default=True, help="First weights."),
+        click.option("--seed", type=int, default=0, show_default=True, help="Of the random numbers."),
+        click.option("--eval", "evaluation", is_flag=True, help="In evaluation mode: norms change nothing yet."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:

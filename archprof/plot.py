@@ -44,12 +44,16 @@ def draw(profile: Profile, devices: Sequence[Device], path: str | os.PathLike[st
     import matplotlib as mpl  # an extra
 
     with mpl.rc_context(STYLE):
-        figure = drawn(profile, devices)
-        dates: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
-        try:
-            figure.savefig(path, dpi=200, metadata={"Title": title(profile), **dates[path.suffix]})
-        except OSError as error:
-            raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
+        saved(drawn(profile, devices), path, title(profile))
+
+
+def saved(figure: Figure, path: Path, name: str) -> None:
+    """Write a figure without its date, so that equal ones are equal files; raise UserError where that is not possible."""
+    dates: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
+    try:
+        figure.savefig(path, dpi=200, metadata={"Title": name, **dates[path.suffix]})
+    except OSError as error:
+        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
 
 
 def checked(path: str | os.PathLike[str]) -> Path:

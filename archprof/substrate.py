@@ -23,7 +23,7 @@ LONG = 400
 """Characters of a model's own error that are told."""
 
 
-def with_weights(opened: Opened) -> nn.Module:
+def with_weights(opened: Opened, seed: int = 0) -> nn.Module:
     """Return a model on the CPU with random weights, or those it has; raise UserError where it cannot be had.
 
     The system would end a process that asks for more memory than there is, so half of what is free is the limit.
@@ -33,7 +33,7 @@ def with_weights(opened: Opened) -> nn.Module:
     if free is not None and needed > free // 2:
         raise UserError(f"weights of {units.size(needed)} are too large to run it here")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         if opened.real is not None:
             return opened.real()
         spec = opened.module.meta.get("archprof") if isinstance(opened.module, fx.GraphModule) else None

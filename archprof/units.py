@@ -104,7 +104,8 @@ def written(value: object, unit: str, *, raw: bool = False) -> str:
         power = scale(value)
         return f"{digits(value / 1000**power)} {COUNT_PREFIXES[power]}{unit}"
     if isinstance(value, float):
-        return f"{digits(value)} {unit}".rstrip()
+        plain = digits(value) if 1e-4 <= abs(value) < 1e6 or not value else f"{value:.3e}"
+        return f"{plain} {unit}".rstrip()
     return size(value) if unit == "bytes" else count(value, "" if unit == "count" else unit)
 
 

@@ -162,7 +162,10 @@ def _look(profile: Profile, group: Group | int) -> object:
 
 
 TIMED = ("measured_s", "backward_s", "macs", "achieved_flops_per_s", "roof_share", "host_s")
-ON_TOP = ("backward_macs", "time_s", "bound", "fused_bytes", "intensity")
+ON_TOP = (
+    "activation_rms", "gradient_rms", "dead_share", "weight_gradient_rms", "backward_macs", "time_s", "bound", "fused_bytes",
+    "intensity",
+)  # fmt: skip
 """Columns that a profile has only where they were asked for; those that matter most come first, as the last give way."""
 
 

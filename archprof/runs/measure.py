@@ -20,7 +20,7 @@ from archprof.records import Column, Spread, Timing
 from archprof.result import Profile
 from archprof.runs import kernels, machine
 from archprof.runs.clock import clock_for
-from archprof.runs.passes import How, Passes
+from archprof.runs.passes import How, Passes, drawn_alike
 from archprof.runs.passes import settings as switched
 from archprof.runs.protocol import MOST_VALUES, by_turns, spread, warmed
 from archprof.runs.tape import program, taped
@@ -102,7 +102,7 @@ def time(
     dtype = None if dtype == "tf32" else dtype
     roof = machine.known(target, on, tf32=how.tf32)
     tell("building", 0.0)
-    with ALONE, _random(target), switched(how), _out_of_memory(target):
+    with ALONE, drawn_alike(target), switched(how), _out_of_memory(target):
         opened = opened_by(model, inputs, batch, dtype, settings)
         module = _laid_out(with_weights(opened).to(target).train(training), how)
         values = {name: given_inputs.on(str(target), value) for name, value in opened.inputs.items()}
@@ -248,14 +248,6 @@ def _context(how: How) -> Iterator[None]:
     grad = torch.enable_grad() if how.training else torch.no_grad()
     autocast = torch.autocast(how.device.type) if how.amp else contextlib.nullcontext()
     with grad, autocast:
-        yield
-
-
-@contextlib.contextmanager
-def _random(device: torch.device) -> Iterator[None]:
-    """Draw the same numbers every time, and leave the user's as they are."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(0)
         yield
 
 

@@ -179,6 +179,14 @@ class Passes:
 
 
 @contextlib.contextmanager
+def drawn_alike(device: torch.device, seed: int = 0) -> Iterator[None]:
+    """Draw the same random numbers every time, and leave the user's as they are."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextlib.contextmanager
 def settings(how: How) -> Iterator[None]:
     """Set what a run needs of torch's process-wide switches, and put them back."""
     before = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32

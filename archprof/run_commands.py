@@ -1,0 +1,88 @@
+"""Commands that run a model, or a device, and measure: time, signal, calibrate."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from archprof.asked import check_format, default_format, signalled, timed, viewing
+from archprof.errors import UserError
+from archprof.options import (
+    FLOATS,
+    color_option,
+    device_option,
+    model_options,
+    run_options,
+    signal_options,
+    view_options,
+)
+
+
+@click.command("time")
+@click.argument("model")
+@functools.partial(model_options, dtypes=(*FLOATS, "tf32"))
+@run_options
+@device_option
+@view_options
+@click.option("--path", default="", help="Only what is at or below this path.")
+@click.option(
+    "--format", "format_", default="", help="table, tsv, json, chrome-trace, speedscope ... ; a pipe gets tsv."
+)
+@color_option
+def time_(model: str, path: str, format_: str, color: str, **options: Any) -> None:
+    """Run a model with random weights and print the time of every op, beside that of the pass as a whole."""
+    format_ = format_ or default_format()
+    check_format(format_)
+    profile = timed(model, options)
+    click.echo(profile.render(format_, path=path, **viewing(options, color)), nl=False)
+
+
+@click.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@functools.partial(model_options, batch=8)
+@signal_options
+@view_options
+@click.option("--path", default="", help="Only what is at or below this path.")
+@click.option("--format", "format_", default="", help="table, tsv, csv, json ...; a pipe gets tsv.")
+@color_option
+def signal(models: Sequence[str], output: str | None, path: str, format_: str, color: str, **options: Any) -> None:
+    """Run models once forward and back with random weights: how large activations and gradients are, op by op."""
+    from archprof import curves, plot
+
+    format_ = format_ or default_format()
+    check_format(format_)
+    if output is not None:
+        plot.checked(output)
+    profiles = [signalled(model, options) for model in models]
+    if output is None:
+        click.echo("\n".join(p.render(format_, path=path, **viewing(options, color)) for p in profiles), nl=False)
+        return
+    curves.draw(profiles, ("activation_rms", "gradient_rms"), output)
+    click.echo(f"wrote {output}", err=True)
+
+
+@click.command()
+@click.option("--device", default="", help="cpu, cuda or mps.  [default: cuda where there is one]")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU.  [default: torch's]")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write it there: x.yaml.")
+def calibrate(device: str, threads: int | None, output: Path | None) -> None:
+    """Measure what a device reaches in matrix products and copies, as a device file for --on ./x.yaml."""
+    from archprof.progress import shown
+    from archprof.runs.calibrate import calibrate as reached
+
+    if output is not None and output.suffix not in {".yaml", ".yml"}:
+        raise UserError(f"a device file's name ends in .yaml, not {output.suffix or 'nothing'!r}")
+    with shown() as tell:
+        text = reached(device, threads=threads, tell=tell)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {str(output)!r}: {error.strerror}") from None
+    click.echo(f"wrote {output}; next: archprof show MODEL --on ./{output}", err=True)
