@@ -219,6 +219,7 @@ def test_promotion_says_what_torch_says() -> None:
         ("interpolate", (Tensor((1, 4, 3)),)),
         ("pixel_shuffle", (Tensor((1, 3, 2, 2)), 2)),
         ("scaled_dot_product_attention", (Tensor((1, 2, 3, 4)), Tensor((1, 2, 3, 5)), Tensor((1, 2, 3, 4)))),
+        ("scaled_dot_product_attention", (*[Tensor((1, 1, 3, 4))] * 3, Tensor((1, 4, 3, 3)))),  # a mask for more heads
     ],
 )
 def test_shape_rule_leaves_misfits_to_torch(kind: str, args: tuple[Any, ...]) -> None:

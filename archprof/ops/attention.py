@@ -33,6 +33,9 @@ def sdpa_shape(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | No
         fit(lead[:-1] == key.shape[:-3] == value.shape[:-3], "the batches differ")
     else:
         lead = broadcast(lead, key.shape[:-2], value.shape[:-2])
+    if attn_mask is not None:
+        scores = (*lead, query.shape[-2], key.shape[-2])
+        fit(broadcast(attn_mask.shape, scores) == scores, "the mask does not fit the scores")
     return Tensor((*lead, query.shape[-2], value.shape[-1]), query.dtype)
 
 
