@@ -75,7 +75,11 @@ def timed(source: str, name: str) -> dict[str, Any]:
             with contextlib.suppress(BaseException):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 os.dup2(1, 2)
-                write(SOURCES[source].row(name, write))
+                try:
+                    write(SOURCES[source].row(name, write))
+                except Exception as error:  # ours, or the sweep's: it has to be seen
+                    write({"verdict": "fails", "why": f"{type(error).__name__}: {error}"})
+                    raise
             os._exit(0)
         _, status = os.waitpid(pid, 0)
         file.seek(0)
