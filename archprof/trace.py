@@ -44,10 +44,6 @@ ASSUMED = {
 """What is taken for true on meta, by the op that asks: nothing is masked, padded or out of range, and what is compared fits."""
 
 
-NEEDS_DATA = ("meta", "fake impl", "got Tensor", "be on CPU", "does not require grad")
-"""Words in torch's errors that come of a tensor on meta: it has no values, is not where lengths must be, has no history."""
-
-
 @dataclass(slots=True)
 class Record:
     """A call as it happened: what was seen, where, and which tensors went in and out, by their numbers."""
@@ -74,7 +70,8 @@ class Failure:
     def needs_data(self) -> bool:
         """Whether the model looked at values, which a tensor on meta does not have."""
         is_torchs = isinstance(self.error, (RuntimeError, TypeError, ValueError))
-        return is_torchs and any(word in str(self.error) for word in NEEDS_DATA)
+        words = "meta", "fake impl", "got Tensor", "be on CPU", "does not require grad"  # lengths are on the CPU
+        return is_torchs and any(word in str(self.error) for word in words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,7 @@ def program(traced: Traced, steps: Sequence[Step], inputs: Sequence[int], *, kee
     outputs = [steps[order[name]].outputs[place] for name, place in traced.graph.outputs.values() if name in order]
     gone = writer.last_uses(spared=set(outputs))
     text = [f"def run(mark, keep{''.join(f', t{number}' for number in inputs)}):"]
-    if has_modes := any(step.modes for step in steps):
+    if any(step.modes for step in steps):
         text.append(f"    start = {writer.named(Modes.now)}({torch.device(traced.on).type!r})")
     for number, line in enumerate(lines):
         if steps[number].modes != (steps[number - 1].modes if number else None):
@@ -231,7 +231,7 @@ def program(traced: Traced, steps: Sequence[Step], inputs: Sequence[int], *, kee
         if gone.get(number):
             text.append(f"    del {', '.join(f't{name}' for name in gone[number])}")
         text.append(f"    mark({number + 1})")
-    if has_modes:
+    if steps and steps[-1].modes:
         text.append("    start.enter(start)")
     text.append(f"    return ({''.join(f't{number}, ' for number in outputs)})")
     source = "\n".join(text)
