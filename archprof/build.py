@@ -74,8 +74,8 @@ def device_called(device: str | torch.device) -> torch.device:
     try:
         target = torch.device(device)
         torch.empty(0, device=target)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, NotImplementedError, ModuleNotFoundError) as error:
+        reason = str(error).splitlines()[0].partition(". ")[0]
         raise UserError(f"no device {str(device)!r} here: {reason}") from None
     return target
 

@@ -72,6 +72,8 @@ def _leaf(name: str, value: Any, dtype: str) -> Any:
     if isinstance(value, torch.Tensor):
         if value.dtype not in DTYPES.values():
             raise UserError(f"the input {name!r} has the dtype {value.dtype}, which is not supported")
+        if value.is_nested:
+            raise UserError(f"the input {name!r} is a nested tensor, which is not supported")
         return value
     if is_shape(value):
         if min(value) < 0:

@@ -31,7 +31,7 @@ OF_SHAPES = frozenset({
 
 ASKING = frozenset({
     "__bool__", "__int__", "__float__", "__index__", "__contains__", "item", "tolist", "numpy", "equal", "allclose",
-    "nonzero", "argwhere", "unique", "unique_consecutive", "masked_select", "bincount",
+    "nonzero", "argwhere", "unique", "unique_consecutive", "masked_select", "bincount", "is_nonzero", "repeat_interleave",
 })  # fmt: skip
 """Names of functions from which code learns a value, in Python or as a size."""
 
@@ -59,8 +59,8 @@ class Unknowable(Exception):
 
 
 def know(tensor: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Return a tensor on meta that carries these values, unless they are too many."""
-    if values.numel() <= LARGEST:
+    """Return a tensor on meta that carries these values, unless they are too many, or sparse."""
+    if values.numel() <= LARGEST and _is_plain(values):
         tensor._archprof_values = values  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
     return tensor
 
@@ -96,7 +96,7 @@ def ran(func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         raise Unknowable from None
     if getattr(func, "__name__", "") == "__get__" and not isinstance(result, torch.Tensor):
         raise Unknowable  # of what it is on meta: its device
-    if any(tensor.dtype not in NAMES for tensor in tensors_in(result)):
+    if not all(map(_is_plain, tensors_in(result))):
         raise Unknowable
     return result
 
@@ -126,15 +126,17 @@ class KnowingMode(MetaMode):
             values = ran(func, args, kwargs)
         except Unknowable:
             return self.on_unknown(func, types, args, kwargs)
-        self.has_answered |= getattr(func, "__name__", "") in ASKING
+        self.has_answered |= is_asking(func, args, kwargs)
         return self.noted(func, args, kwargs, carried(values, args))
 
     def on_unknown(self, func: Callable[..., Any], types: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return what comes of a call that reads more than known values; what it writes to is known no more."""
         if func in INDEXING and (index := indexed(args[1])) is not None:
+            self.has_answered = True
             result = self.noted(func, args, kwargs, func(args[0], index, *args[2:]))
         elif func in REPEATING and len(args) > 1 and isinstance(args[1], torch.Tensor) and "output_size" not in kwargs:
             times = values_of(args[1])
+            self.has_answered |= times is not None
             result = super().__torch_function__(
                 func, types, args, kwargs if times is None else {**kwargs, "output_size": int(times.sum())}
             )
@@ -153,6 +155,18 @@ class KnowingMode(MetaMode):
         outputs = tuple(map(described, tensors_in(args[0] if kind == "setitem" else result)))
         seen = Seen(kind, arguments, outputs, None, (func, abstract(args), abstract(kwargs)))
         return self.seen(func, args, kwargs, seen, result)
+
+
+def is_asking(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Tell whether code learns a value from this call: in Python, or as the size of what it returns."""
+    name = getattr(func, "__name__", "")
+    places = name == "where" and len(args) + len(kwargs) == 1
+    return name in ASKING or places or (func in INDEXING and indexed(args[1]) is not None)
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor is of a dtype that is recorded, and has its elements in one memory."""
+    return tensor.dtype in NAMES and tensor.layout is torch.strided
 
 
 def _real(value: Any) -> Any:

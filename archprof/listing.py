@@ -97,15 +97,15 @@ def devices() -> tuple[list[str], Iterable[list[str]]]:
     """Return the devices: dense peaks, bandwidth and memories, with what is not confirmed marked."""
     from archprof.devices.choice import known
 
-    def cell(device: Device, field: str, value: float | None, unit: str) -> str:
-        return "-" if value is None else f"{value:g}{unit}{QUALITY.get(device.quality.get(field, ''), '')}"
+    def cell(device: Device, field: str, value: float | None) -> str:
+        return "-" if value is None else f"{value:g}{QUALITY.get(device.quality.get(field, ''), '')}"
 
     def rate(device: Device, *dtypes: str) -> str:
         dtype = next((dtype for dtype in dtypes if dtype in device.peaks), dtypes[0])
         peak = device.peaks.get(dtype)
-        return cell(device, dtype, None if peak is None else round(peak / 1e12, 3), "")
+        return cell(device, dtype, None if peak is None else round(peak / 1e12, 3))
 
-    heads = ["device", "fp32", "tf32", "bf16/fp16", "int8", "bandwidth", "L2", "memory"]
+    heads = ["device", "fp32", "tf32", "bf16/fp16", "int8", "GB/s", "L2 MiB", "memory GiB"]
     return heads, (
         [
             name,
@@ -113,9 +113,9 @@ def devices() -> tuple[list[str], Iterable[list[str]]]:
             rate(device, "tf32"),
             rate(device, "bfloat16", "float16"),
             rate(device, "int8"),
-            cell(device, "bandwidth_gb_s", device.bandwidth / 1e9, " GB/s"),
-            cell(device, "l2_mib", device.l2_bytes and device.l2_bytes / 2**20, " MiB"),
-            cell(device, "memory_gib", device.memory_bytes and device.memory_bytes / 2**30, " GiB"),
+            cell(device, "bandwidth_gb_s", device.bandwidth / 1e9),
+            cell(device, "l2_mib", device.l2_bytes and device.l2_bytes / 2**20),
+            cell(device, "memory_gib", device.memory_bytes and device.memory_bytes / 2**30),
         ]
         for name, device in known().items()
     )

@@ -51,7 +51,8 @@ def page(profile: Profile, by: str, view: View) -> str:
     )
     if not beside:
         return printed([Text(line), lines, Text("no branches that cost something run beside each other"), *below], view)
-    branches = table("branches that meet at", "all", "longest", "parallelism", "each branch")
+    branches = table("branches that meet at", "all", "longest", "parallelism")
+    branches.add_column(Text("each branch"))  # the one that wraps
     for same in beside:
         first, last = same[0], same[-1]
         names = [short(first.join, 28), short(last.join, 28)]

@@ -10,13 +10,16 @@ from archprof import units
 from archprof.devices import Device
 from archprof.errors import UserError
 from archprof.renderers import View
-from archprof.renderers.terminal import gaps_line, grid, heading, printed
+from archprof.renderers.terminal import gaps_line, grid, heading, printed, width_of
 from archprof.result import Profile
 from archprof.roofline import COMPUTE, MEMORY, Roofline, dtype_of, roofline
 
-HEADS = ("device", "time at least", "compute-bound", "memory-bound", "peak", "bandwidth", "ridge", "of peak at most")
+SPARED = ("compute-bound", "ridge", "bandwidth", "peak")
+"""What is left out on a narrow terminal, in this order: it follows from the others, or is listed with the devices."""
+HEADS = ("device", "least time", "compute-bound", "memory-bound", "peak", "bandwidth", "ridge", "of peak")
 BELOW = (
     "compute- and memory-bound are shares of the time; ridge is the intensity where the one becomes the other",
+    "of peak is what the least time comes to: no implementation reaches more",
     "lower bound: elementwise ops and norms ride along, launches are free, nothing stays in a cache between kernels",
 )
 
@@ -24,12 +27,19 @@ BELOW = (
 def table(profile: Profile, devices: Sequence[Device], view: View) -> str:
     """Return a table with one row a device, of the contractions' dtype; raise UserError where one has no peak for it."""
     dtype = main_dtype(profile)
+    rows = [cells(roofline(profile.network, device), dtype) for device in devices]
+    columns = dict(zip(HEADS, map(list, zip(*rows, strict=True)), strict=True))
+    dropped = []
+    while width_of(columns) > view.width and len(dropped) < len(SPARED):
+        dropped.append(SPARED[len(dropped)])
+        del columns[dropped[-1]]
     lines = grid()
-    for number, head in enumerate(HEADS):
+    for number, head in enumerate(columns):
         lines.add_column(Text(head), no_wrap=True, justify="right" if number else "left")
-    for device in devices:
-        lines.add_row(*map(Text, cells(roofline(profile.network, device), dtype)))
+    for texts in zip(*columns.values(), strict=True):
+        lines.add_row(*map(Text, texts))
     below = [f"! {gaps_line(profile)}"] if profile.gaps else []
+    below += [f"left out for lack of width: {', '.join(dropped)}"] if dropped else []
     return printed([Text(heading(profile)), lines, *map(Text, (*below, *BELOW))], view)
 
 

@@ -83,8 +83,15 @@ def told(failure: Failure) -> str:
     place = f"in {failure.path}{f' ({failure.layer})' if failure.layer else ''}" if failure.path else "at the top"
     sizes = " and ".join(map(str, failure.inputs))
     what = f", {failure.kind} of {sizes}" if failure.kind else ""
-    reason = " ".join(str(failure.error).split()) or type(failure.error).__name__
-    reason = (
-        reason if isinstance(failure.error, (RuntimeError, UserError)) else f"{type(failure.error).__name__}: {reason}"
-    )
-    return f"{place}{what}: {reason if len(reason) <= LONG else reason[:LONG] + ' ...'}"
+    return f"{place}{what}: {shortened(failure.error)}"
+
+
+def shortened(error: Exception) -> str:
+    """Return an error in one line, its class before it where that is no RuntimeError.
+
+    >>> shortened(ValueError("no  such size"))
+    'ValueError: no such size'
+    """
+    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = reason if isinstance(error, (RuntimeError, UserError)) else f"{type(error).__name__}: {reason}"
+    return reason if len(reason) <= LONG else reason[:LONG] + " ..."

@@ -70,7 +70,8 @@ class Failure:
     def needs_data(self) -> bool:
         """Whether the model looked at values, which a tensor on meta does not have."""
         is_torchs = isinstance(self.error, (RuntimeError, TypeError, ValueError))
-        return is_torchs and any(word in str(self.error) for word in ("meta", "fake impl", "got Tensor"))
+        words = "meta", "fake impl", "got Tensor", "be on CPU", "does not require grad"  # lengths are on the CPU
+        return is_torchs and any(word in str(self.error) for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +266,8 @@ def trace(
     """Return what is recorded of running `module` once, in evaluation mode, on `inputs` (see `archprof.inputs`).
 
     The module has to be on the device `on` already: "meta", where shapes are enough, or one where every function really
-    runs. It may be changed: it is put into evaluation mode (or `training`), and one that caches what it computes keeps
-    that. Where it fails, the graph ends there and the failure says why. `kind` makes a Recorder that notes more.
+    runs. It may be changed: it is put into evaluation mode (or `training`, with gradients), and one that caches what it
+    computes keeps that. Where it fails, the graph ends there and the failure says why. `kind` makes a Recorder that notes more.
     """
     weights, named, _kept = _weights(module)
     has_data = any(isinstance(tensor, torch.Tensor) and not tensor.is_meta for _, tensor in given_inputs.leaves(inputs))
@@ -284,7 +285,7 @@ def trace(
         sources[tensor._archprof] = (name, 0)  # noqa: SLF001
     module.train(training)
     result, failure = None, None
-    with torch.no_grad():
+    with torch.set_grad_enabled(training):
         try:
             if isinstance(module, fx.GraphModule):
                 with recorder:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import archprof
+from archprof.errors import UserError
 from archprof.records import Tensor
 
 GRID = torch.tensor([[1, 2, 3], [1, 4, 5]])  # two pictures of 2 x 3 and 4 x 5 patches
@@ -66,6 +67,7 @@ def test_values_that_were_given_answer_what_is_asked_on_meta(
     found = archprof.profile(Code(function), {"x": Tensor((26, 8)), "grid": GRID})
     assert found.macs == rows * 8 * 3
     assert not any("CPU" in note for note in found.notes)
+    assert any("of the values given" in note for note in found.notes)
     assert found.gaps == []
 
 
@@ -114,3 +116,15 @@ def test_given_values_are_left_as_they_are() -> None:
     grid = GRID.clone()
     archprof.profile(Code(changes), {"x": Tensor((26, 8)), "grid": grid})
     assert torch.equal(grid, GRID)
+
+
+def test_sparse_values_are_not_carried() -> None:
+    inputs = {"x": Tensor((26, 8)), "grid": torch.eye(26).to_sparse()}
+    found = archprof.profile(Code(lambda x, grid: x * grid.to_dense().sum()), inputs)
+    assert found.macs == 26 * 8 * 3
+
+
+def test_a_nested_tensor_is_refused() -> None:
+    ragged = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.jagged)
+    with pytest.raises(UserError, match="'grid' is a nested tensor"):
+        archprof.profile(Code(lambda x, grid: x), {"x": Tensor((26, 8)), "grid": ragged})  # noqa: ARG005

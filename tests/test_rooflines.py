@@ -36,6 +36,28 @@ def test_devices_stand_below_each_other(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
+    ("width", "dropped"), [(80, ": compute-bound, ridge\n"), (100, ": compute-bound\n"), (120, "")]
+)
+def test_a_narrow_terminal_has_fewer_columns_and_whole_numbers(
+    width: int, dropped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, _ = run("resnet50", "--on", "h100-sxm,a100-sxm4-80gb")
+    assert code == 0
+    assert "…" not in out
+    assert max(map(len, out.splitlines())) <= width
+    assert f"left out for lack of width{dropped}" in out if dropped else "left out" not in out
+
+
+def test_branches_wrap_and_numbers_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    result = CliRunner().invoke(main, ["path", "inception-module"])
+    assert result.exit_code == 0
+    assert "…" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["resnet18", "--on", "h100"], "error: the device 'h100' may be H100-PCIe, H100-SXM\n"),

@@ -212,8 +212,8 @@ def test_a_spread_is_that_of_its_values() -> None:
     assert (found.least, found.quarter, found.median, found.three_quarters, found.n) == (1, 3, 5, 7, 9)
     assert found.ninety == pytest.approx(8.2)  # place 0.9 x 8 = 7.2 from 0: 8 + 0.2
     assert found.iqr == 4
-    # ranks 9/2 -+ 1.96 x 3 / 2: 1.56 and 7.44, outwards 1 and 8 from 0
-    assert (found.low, found.high) == (2, 9)
+    # the second and the last but one, as tables have it: 1 - 2 x (1 + 9) / 2 ** 9 = 96 %; the third: 82 %
+    assert (found.low, found.high) == (2, 8)
 
 
 def test_kinds_of_passes_take_turns_until_the_budget_is_spent() -> None:
@@ -274,6 +274,9 @@ def test_a_model_that_fails_says_where() -> None:
         ({"mode": "slow"}, "there is no mode 'slow'"),
         ({"mode": "graph"}, "mode 'graph' is CUDA's"),
         ({"threads": 0}, "threads are 1 or more"),
+        ({"dtype": "tf32"}, "only CUDA multiplies in tf32"),
+        ({"budget_s": float("nan")}, "a budget is a number of seconds above 0"),
+        ({"budget_s": 0}, "a budget is a number of seconds above 0"),
     ],
 )
 def test_a_wrong_wish_is_refused(how, said: str) -> None:

@@ -202,3 +202,17 @@ def test_tracing_leaves_gradients_on() -> None:
     traced(InPlace(), x=(3,))
     assert torch.is_grad_enabled()
     assert (torch.ones(1, requires_grad=True) * 2).requires_grad
+
+
+def test_lengths_of_packed_sequences_are_looked_up_on_the_cpu() -> None:
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cells = nn.LSTM(4, 3, batch_first=True)
+
+        def forward(self, x, lengths):
+            return self.cells(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True))[0].data
+
+    found = profile(Packed(), [(2, 5, 4), torch.tensor([5, 3])])
+    assert found.macs == (5 + 3) * 4 * 3 * (4 + 3)  # steps x gates x hidden x (input + hidden)
+    assert any("CPU" in note for note in found.notes)

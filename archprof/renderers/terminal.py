@@ -196,11 +196,13 @@ def timed(profile: Profile, timing: Timing) -> list[str]:
     first = (
         f"a pass takes {units.duration(bare.median)} (± {half}, {bare.n} passes, least {units.duration(bare.least)})"
     )
-    first += f"; {marked.median / bare.median - 1:+.1%} with a mark after every op"
-    first += f"; the ops add up to {timing.rows_s / bare.median:.1%} of it"
     outside = bare.median - timing.rows_s
-    if outside > 0:
-        first += f", the rest ({units.duration(outside)}) is the model's own Python between them"
+    if len(profile.network):
+        first += f"; {marked.median / bare.median - 1:+.1%} with a mark after every op"
+        first += f"; the ops add up to {timing.rows_s / bare.median:.1%} of it"
+        if outside > 0:
+            start = " and the start of the backward pass" * (timing.settings.get("training") is True)
+            first += f", the rest ({units.duration(outside)}) is the model's own Python between them{start}"
     says = [first]
     if timing.compiled is not None:
         times = f"{bare.median / timing.compiled.median:.2f}x as fast"

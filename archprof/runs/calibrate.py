@@ -35,6 +35,10 @@ def calibrate(device: str = "", *, threads: int | None = None, seconds: float = 
     """
     target = machine.chosen(device)
     dtypes = HOST_DTYPES if target.type == "cpu" else OTHER_DTYPES
+    if target.type != "cuda" or torch.cuda.get_device_capability(target) < (8, 0):
+        dtypes = tuple(
+            dtype for dtype in dtypes if dtype != "tf32"
+        )  # what does not know it multiplies float32 all the same
     with torch.no_grad(), settings(How(target, threads=threads)):
         rates: dict[str, float] = {}
         for place, dtype in enumerate(dtypes):

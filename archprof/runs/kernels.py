@@ -9,7 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from archprof.records import Column
-from archprof.runs.passes import Passes
+from archprof.runs.passes import Passes, autocast
 
 WARM = 3
 """Compiled passes before the one that is looked at."""
@@ -39,14 +39,19 @@ def kernels_of(passes: Passes) -> list[list[Kernel]]:
     wanted = {ProfilerActivity.CPU, activity.get(passes.how.device.type, ProfilerActivity.CPU)}
     with profile(activities=list(wanted)) as profiler:
         opened(0)
-        passes.program.function(mark, lambda *_: None, *passes.tensors)
+        with autocast(passes.how):
+            passes.program.function(mark, lambda *_: None, *passes.tensors)
         passes.wait()
     found: list[list[Kernel]] = [[] for _ in range(passes.ops)]
     for event in profiler.events() or ():
         if event.kernels:
             place = around(event)
             if place is not None:
-                found[place] += [(kernel.name, kernel.duration / 1e6) for kernel in event.kernels]
+                found[place] += [
+                    (kernel.name, kernel.duration / 1e6)
+                    for kernel in event.kernels
+                    if not kernel.name.startswith(PREFIX)
+                ]  # fmt: skip - the op's range on the device's side
     return found
 
 

@@ -49,7 +49,7 @@ def about(device: torch.device) -> dict[str, Any]:
     if device.type == "cpu":
         return found | {"threads": torch.get_num_threads(), "cores": os.cpu_count() or 1}
     if device.type == "cuda":
-        found |= {"driver": torch.version.cuda or torch.version.hip, "cudnn_benchmark": torch.backends.cudnn.benchmark}
+        found |= {"runtime": torch.version.cuda or torch.version.hip, "cudnn_benchmark": torch.backends.cudnn.benchmark}
     return found
 
 
@@ -69,10 +69,10 @@ def state(device: torch.device) -> dict[str, Any]:
     """Return what changes as a device works, as far as it says: clock, temperature, power; what else the CPU has to do."""
     found: dict[str, Any] = {}
     if device.type == "cuda":
-        with contextlib.suppress(ModuleNotFoundError, RuntimeError, AttributeError):  # they need NVIDIA's own library
-            found["clock_mhz"] = torch.cuda.clock_rate(device)
-            found["temperature_c"] = torch.cuda.temperature(device)
-            found["power_mw"] = torch.cuda.power_draw(device)
+        asked = {"clock_mhz": "clock_rate", "temperature_c": "temperature", "power_mw": "power_draw"}
+        for name, question in asked.items():
+            with contextlib.suppress(Exception):  # NVIDIA's own library, and it has errors of its own
+                found[name] = getattr(torch.cuda, question)(device)
     if device.type == "cpu" and hasattr(os, "getloadavg"):
         found["load"] = os.getloadavg()[0]
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,8 @@ from archprof.records import Column, Spread, Timing
 from archprof.result import Profile
 from archprof.runs import kernels, machine
 from archprof.runs.clock import clock_for
-from archprof.runs.passes import How, Passes, drawn_alike
+from archprof.runs.modes import Modes
+from archprof.runs.passes import How, Passes, autocast, drawn_alike, telling
 from archprof.runs.passes import settings as switched
 from archprof.runs.protocol import MOST_VALUES, by_turns, spread, warmed
 from archprof.runs.tape import program, taped
@@ -98,6 +100,10 @@ def time(
         raise UserError("mode 'graph' is for the forward pass alone")
     if threads is not None and threads < 1:
         raise UserError(f"threads are 1 or more, not {threads}")
+    if dtype == "tf32" and target.type != "cuda":
+        raise UserError(f"only CUDA multiplies in tf32, {target.type} does not")
+    if not 0 < budget_s < math.inf:
+        raise UserError(f"a budget is a number of seconds above 0, not {budget_s}")
     how = How(target, mode, training, amp, dtype == "tf32", channels_last, cold, threads)
     dtype = None if dtype == "tf32" else dtype
     roof = machine.known(target, on, tf32=how.tf32)
@@ -110,11 +116,11 @@ def time(
         with _context(how):
             args, kwargs = given_inputs.call(module.forward, values)
             tell("first pass", 0.0)
-            with contextlib.suppress(
-                Exception
-            ):  # one that caches does it now; one that fails does it again, and is told
+            # one that caches does it now; one that fails does it again, and is told
+            with contextlib.suppress(Exception), autocast(how):
                 module(*args, **kwargs)
-            traced, steps = taped(module, values, str(target), training=training)
+            with autocast(how):
+                traced, steps = taped(module, values, str(target), training=training)
             found = profile_of(opened, traced, convention=convention, optimizer=optimizer, device=roof)
             numbers = [traced.numbers[name] for name, _ in given_inputs.leaves(values)]
             written = program(traced, steps, numbers, keeps=training)
@@ -126,6 +132,9 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
     """Return a profile with what its passes say, measured for at most `budget_s` seconds."""
     how = passes.how
     kinds = {"bare": passes.bare, "marked": passes.marked} | ({"compiled": passes.compiled} if compiled else {})
+    kinds = {name: telling(found.model, name, run) for name, run in kinds.items()}
+    if how.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(how.device)
     for name, run in kinds.items():
         tell(f"warm-up, {name}", 0.0)
         warmed(run, budget_s / 4, WARM_S.get(how.device.type, 0.3))
@@ -143,6 +152,7 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
     part = [
         (sum(row) + sum(filter(None, back))) / whole
         for row, back, whole in zip(passes.rows, passes.backward_rows or [[]] * rounds, passes.wholes, strict=False)
+        if whole
     ]
     about = {
         field.name: getattr(how, field.name)
@@ -158,7 +168,7 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
         bare=spread(taken["bare"]),
         marked=spread(taken["marked"]),
         rows_s=rows_s,
-        coverage=spread(part).median,
+        coverage=spread(part).median if part else 0.0,
         settings=about,
         machine=machine.about(how.device) | _changed(before, machine.state(how.device)),
         compiled=spread(taken["compiled"]) if compiled else None,
@@ -245,10 +255,12 @@ def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
 
 @contextlib.contextmanager
 def _context(how: How) -> Iterator[None]:
-    grad = torch.enable_grad() if how.training else torch.no_grad()
-    autocast = torch.autocast(how.device.type) if how.amp else contextlib.nullcontext()
-    with grad, autocast:
-        yield
+    outside = Modes.now(how.device.type)
+    try:
+        with torch.set_grad_enabled(how.training):
+            yield
+    finally:
+        outside.enter(outside)  # a program that fails may have left others
 
 
 @contextlib.contextmanager

@@ -12,13 +12,19 @@ import torch
 from torch import nn
 
 from archprof import inputs as given_inputs
+from archprof.errors import UserError
 from archprof.runs import machine
 from archprof.runs.clock import EventClock, HostClock, clock_for
+from archprof.runs.protocol import Pass
 from archprof.runs.tape import Program
+from archprof.substrate import shortened
 from archprof.trace import outputs_of
 
-AHEAD = 1.5
-"""In queued mode the device first sleeps so many times as long as the host takes to launch a pass."""
+AHEAD, AWAKE = 1.5, 2
+"""In queued mode the device first sleeps so many times as long as the host takes to launch a pass, the last of so many.
+
+In those it is awake: behind a device asleep a queue may fill up, and the host would be taken to be as slow as the sleep.
+"""
 SLEEP_HZ = 2e9
 """Cycles of torch.cuda._sleep in a second, at most: a device with a lower clock sleeps longer."""
 
@@ -59,7 +65,9 @@ class Passes:
             if how.cold
             else None
         )
-        self._launch_s = 0.01
+        self._launches: dict[
+            str, list[float]
+        ] = {}  # of every kind of pass, what the host took while the device was awake
         options = {"external": True} if how.mode == "graph" else {}
         self._ends = clock_for(how.device, 3, **options)
         self._marks = clock_for(how.device, (2 if how.training else 1) * ops + 3, **options)
@@ -72,7 +80,7 @@ class Passes:
 
     def bare(self) -> float:
         """Run the model as it is."""
-        return self._ended(self.module)
+        return self._ended("bare", self.module)
 
     @functools.cached_property
     def _compiled(self) -> Any:
@@ -80,23 +88,24 @@ class Passes:
 
     def compiled(self) -> float:
         """Run the model under torch.compile."""
-        return self._ended(self._compiled)
+        return self._ended("compiled", self._compiled)
 
-    def _ended(self, module: Callable[..., Any]) -> float:
+    def _ended(self, name: str, module: Callable[..., Any]) -> float:
         clock = self._ends
 
         def forward() -> Any:
-            clock.mark(0)
-            result = module(*self.args, **self.kwargs)
-            clock.mark(1)
+            with autocast(self.how):
+                clock.mark(0)
+                result = module(*self.args, **self.kwargs)
+                clock.mark(1)
             return result
 
-        self._prepare()
-        result = self._captured("bare", forward) if self.how.mode == "graph" else forward()
+        self._prepare(name)
+        result = self._captured(name, forward) if self.how.mode == "graph" else forward()
         if self.how.training:
             self._back(tuple(tensor for _, tensor in outputs_of(result)))
             clock.mark(2)
-        self._finished(clock)
+        self._finished(name, clock)
         return sum(clock.rows(2 if self.how.training else 1))
 
     def marked(self) -> float:
@@ -108,10 +117,11 @@ class Passes:
             kept[number] = tensor.grad_fn
 
         def forward() -> tuple[torch.Tensor, ...]:
-            clock.mark(0)
-            return self.program.function(clock.mark, keep, *self.tensors)
+            with autocast(self.how):
+                clock.mark(0)
+                return self.program.function(clock.mark, keep, *self.tensors)
 
-        self._prepare()
+        self._prepare("marked")
         outputs = self._captured("marked", forward) if self.how.mode == "graph" else forward()
         reached: list[int] = []
         if self.how.training:
@@ -119,7 +129,7 @@ class Passes:
             clock.mark(ops + 1)
             self._back(outputs)
             clock.mark(ops + 2 + len(reached))
-        self._finished(clock)
+        self._finished("marked", clock)
         rows = clock.rows(ops + 2 + len(reached) if self.how.training else ops)
         self.rows.append(rows[:ops])
         host = clock.host_rows(ops)
@@ -153,19 +163,20 @@ class Passes:
         wanted = [tensor for tensor in outputs if tensor.requires_grad]
         torch.autograd.backward(wanted, [torch.ones_like(tensor) for tensor in wanted])
 
-    def _prepare(self) -> None:
+    def _prepare(self, name: str) -> None:
         if self.how.training:
             self.module.zero_grad(set_to_none=True)
         if self._cache is not None:
             self._cache.zero_()
         self._ends.wait()
-        if self.how.mode == "queued":
-            torch.cuda._sleep(int(AHEAD * self._launch_s * SLEEP_HZ))  # noqa: SLF001 - there is no public delay
+        if self.how.mode == "queued" and len(launches := self._launches.setdefault(name, [])) == AWAKE:
+            torch.cuda._sleep(int(AHEAD * launches[-1] * SLEEP_HZ))  # noqa: SLF001 - there is no public delay
 
-    def _finished(self, clock: HostClock | EventClock) -> None:
+    def _finished(self, name: str, clock: HostClock | EventClock) -> None:
         if self.how.mode == "queued" and isinstance(clock, EventClock):
             self.behind += clock.has_begun()
-            self._launch_s = max(self._launch_s, clock.launch_s())
+            if len(self._launches[name]) < AWAKE:
+                self._launches[name].append(clock.launch_s())
         clock.wait()
 
     def _captured(self, name: str, forward: Callable[[], Any]) -> Any:
@@ -178,10 +189,38 @@ class Passes:
         return self._replays[name]()
 
 
+FAILS = {
+    "bare": "{} fails as it runs again",
+    "marked": "the ops of {} cannot be run one by one",
+    "compiled": "torch.compile fails on {}",
+}
+"""What is said where a kind of pass fails."""
+
+
+def telling(model: str, name: str, run: Pass) -> Pass:
+    """Return a pass whose error, which is the model's or its compiler's, is told in a line."""
+
+    def told() -> float:
+        try:
+            return run()
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise UserError(f"{FAILS[name].format(model)}: {shortened(error)}") from error
+
+    return told
+
+
+def autocast(how: How) -> contextlib.AbstractContextManager[Any]:
+    """Return what a forward pass runs under: entered for every pass, since weights that were cast are kept until its end."""
+    return torch.autocast(how.device.type) if how.amp else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def drawn_alike(device: torch.device, seed: int = 0) -> Iterator[None]:
     """Draw the same random numbers every time, and leave the user's as they are."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    has_cuda = device.type == "cuda" or torch.cuda.is_initialized()  # a seed is that of all of them
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if has_cuda else []):
         torch.manual_seed(seed)
         yield
 
@@ -189,11 +228,42 @@ def drawn_alike(device: torch.device, seed: int = 0) -> Iterator[None]:
 @contextlib.contextmanager
 def settings(how: How) -> Iterator[None]:
     """Set what a run needs of torch's process-wide switches, and put them back."""
-    before = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    threads = torch.get_num_threads()
+    with contextlib.ExitStack() as switched:
+        if how.device.type == "cuda":
+            switched.enter_context(
+                torch.cuda.device(how.device)
+            )  # events and delays join the queue of the current device
+            switched.enter_context(products_in_tf32(how.tf32))
+        try:
+            torch.set_num_threads(how.threads or threads)
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def products_in_tf32(wanted: bool) -> Iterator[None]:
+    """Have CUDA multiply float32 in TF32, or not.
+
+    Torch has two kinds of switches for it, old and new, and refuses to read an old one that says the opposite of the new.
+    """
+    cudnn: Any = torch.backends.cudnn
+    parts: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
+    before = [part.fp32_precision for part in parts]
     try:
-        torch.set_num_threads(how.threads or before[0])
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = how.tf32
+        old = torch.get_float32_matmul_precision()
+    except RuntimeError:
+        old = "highest" if before[0] == "tf32" else "high"
+    try:
+        old_cudnn = cudnn.allow_tf32
+    except RuntimeError:
+        old_cudnn = before[1:] != ["tf32", "tf32"]
+    torch.backends.cuda.matmul.allow_tf32 = cudnn.allow_tf32 = wanted  # these set both kinds
+    try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before[1:]
+        torch.set_float32_matmul_precision(old)
+        cudnn.allow_tf32 = old_cudnn
+        for part, precision in zip(parts, before, strict=True):
+            part.fp32_precision = precision

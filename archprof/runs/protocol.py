@@ -78,7 +78,8 @@ def spread(values: Sequence[float]) -> Spread:
     ordered = sorted(values)
     n = len(ordered)
     half = 1.96 * math.sqrt(n) / 2
-    low, high = ordered[max(0, math.floor(n / 2 - half))], ordered[min(n - 1, math.ceil(n / 2 + half))]
+    place = max(0, math.floor(n / 2 - half))
+    low, high = ordered[place], ordered[n - 1 - place]
     twentieths = statistics.quantiles(ordered, n=20, method="inclusive") if n > 1 else ordered * 19
     quarter, median, three_quarters, ninety = (twentieths[place] for place in (4, 9, 14, 17))
     return Spread(median, quarter, three_quarters, ordered[0], ninety, low, high, n)

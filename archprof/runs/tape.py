@@ -1,8 +1,8 @@
 """A run written down as a straight-line program, one statement an op in the order of the graph's, with a mark after each.
 
 An op that is all a module does is a call of that module, so that it costs what it costs in the model. What lies between
-the ops in the model (the Python of its blocks) is not in the program. Values that a model reads off its data are those of
-the run that was written down.
+the ops in the model (the Python of its blocks) is not in the program, but for what it sets torch to: no gradients,
+autocast. Values that a model reads off its data are those of the run that was written down.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
 from torch import nn
 
 from archprof.meta import Seen
-from archprof.trace import Recorder, Traced, trace
+from archprof.runs.modes import Modes
+from archprof.trace import NUMBERS, Recorder, Traced, trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Step:
 
     `result` is what it returned, with Refs; None where it changes its first argument and returns nothing. `holds` are the
     numbers of tensors that live until then because whoever called a module holds them: memory is used again as in the model.
+    `modes` are None where torch is set as it was at the start.
     """
 
     function: Callable[..., Any]
@@ -42,41 +44,89 @@ class Step:
     outputs: tuple[int, ...]
     result: Any
     holds: tuple[int, ...] = ()
+    modes: Modes | None = None
+
+
+@dataclass(slots=True)
+class Log:
+    """A run as it is written down, on a kind of device: its steps, and the number that all its tensors' are above.
+
+    `grad` says whether gradients are recorded around the autograd.Function that is running: its own operations run without,
+    and are made again with what is outside, so that the gradient passes. None: none is running.
+    """
+
+    device: str
+    steps: list[Step] = field(default_factory=list)
+    first: int = field(default_factory=lambda: next(NUMBERS))
+    grad: bool | None = None
+
+    def modes(self) -> Modes:
+        """Return what torch is set to, for the steps."""
+        modes = Modes.now(self.device)
+        return modes if self.grad is None else dataclasses.replace(modes, grad=self.grad)
+
+    def with_refs(self, value: Any) -> Any:
+        """Return a nest with Refs in place of the tensors that this run has numbered; others (weights) stay."""
+        if isinstance(value, torch.Tensor):
+            number = getattr(value, "_archprof", -1)
+            return Ref(number) if number > self.first else value
+        if isinstance(value, (list, tuple)) and type(value) is not torch.Size:
+            items = [self.with_refs(item) for item in value]
+            return items if isinstance(value, list) else tuple(items)
+        if isinstance(value, dict):
+            return {key: self.with_refs(item) for key, item in value.items()}
+        return value
 
 
 class Tape(Recorder):
     """A Recorder that keeps the calls themselves, too, so that they can be made again."""
 
-    def __init__(self, steps: list[Step], *args: Any, **kwargs: Any) -> None:
-        """Write `steps`, one a record."""
+    def __init__(self, log: Log, *args: Any, **kwargs: Any) -> None:
+        """Write steps to a log, one a record."""
         super().__init__(*args, **kwargs)
-        self.steps = steps
+        self.log = log
+
+    def __enter__(self) -> Self:
+        """Start recording."""
+        self.start = self.log.modes()
+        super().__enter__()
+        return self
 
     def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:
         """Note the call, its arguments as they were before."""
-        refs = with_refs(args), with_refs(kwargs)
+        log = self.log
+        refs = log.with_refs(args), log.with_refs(kwargs)
         before = len(self.records)
         result = super().seen(func, args, kwargs, seen, result)
         if len(self.records) > before:
-            self.steps.append(Step(func, *refs, self.records[-1].outputs, with_refs(result)))
+            modes = log.modes()
+            step = Step(func, *refs, self.records[-1].outputs, log.with_refs(result))
+            log.steps.append(step if modes == self.start else dataclasses.replace(step, modes=modes))
         return result
 
 
-def with_refs(value: Any) -> Any:
-    """Return a nest with Refs in place of the tensors that a recorder has numbered; others (weights) stay."""
-    if isinstance(value, torch.Tensor):
-        number = getattr(value, "_archprof", None)
-        return value if number is None else Ref(number)
-    if isinstance(value, (list, tuple)) and type(value) is not torch.Size:
-        items = [with_refs(item) for item in value]
-        return items if isinstance(value, list) else tuple(items)
-    if isinstance(value, dict):
-        return {key: with_refs(item) for key, item in value.items()}
-    return value
+@contextlib.contextmanager
+def _watched_functions(log: Log) -> Iterator[None]:
+    """Tell the log while an autograd.Function runs."""
+    base, plain = torch.autograd.Function, vars(torch.autograd.Function)["apply"]
+
+    def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
+        outer = log.grad
+        log.grad = torch.is_grad_enabled() if outer is None else outer
+        try:
+            return plain.__get__(None, cls)(*args, **kwargs)
+        finally:
+            log.grad = outer
+
+    base.apply = classmethod(apply)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        base.apply = plain  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager
-def _watched_modules(module: nn.Module, steps: list[Step]) -> Iterator[None]:
+def _watched_modules(module: nn.Module, log: Log) -> Iterator[None]:
     """Note of every module's call what its caller holds, and write the call in place of an op that is all of the module.
 
     That is for modules without hooks, which are called with the module.
@@ -86,7 +136,7 @@ def _watched_modules(module: nn.Module, steps: list[Step]) -> Iterator[None]:
         state = vars(part)
         changed.append((state, state.get("forward")))
         is_plain = next(part.children(), None) is None and not (part._forward_hooks or part._forward_pre_hooks)  # noqa: SLF001
-        state["forward"] = _noted(part, part.forward, steps, is_plain=is_plain)
+        state["forward"] = _noted(part, part.forward, log, is_plain=is_plain)
     try:
         yield
     finally:
@@ -97,10 +147,12 @@ def _watched_modules(module: nn.Module, steps: list[Step]) -> Iterator[None]:
                 state["forward"] = forward
 
 
-def _noted(module: nn.Module, forward: Callable[..., Any], steps: list[Step], *, is_plain: bool) -> Callable[..., Any]:
+def _noted(module: nn.Module, forward: Callable[..., Any], log: Log, *, is_plain: bool) -> Callable[..., Any]:
+    steps = log.steps
+
     @functools.wraps(forward)
     def noted(*args: Any, **kwargs: Any) -> Any:
-        before, refs = len(steps), (with_refs(args), with_refs(kwargs))
+        before, refs = len(steps), (log.with_refs(args), log.with_refs(kwargs))
         result = forward(*args, **kwargs)
         if len(steps) > before:
             holds = tuple(_numbers(refs))
@@ -109,12 +161,24 @@ def _noted(module: nn.Module, forward: Callable[..., Any], steps: list[Step], *,
             is_plain
             and len(steps) == before + 1
             and isinstance(result, torch.Tensor)
-            and steps[-1].result == with_refs(result)
+            and steps[-1].result == log.with_refs(result)
+            and _is_simple((args, kwargs))
         ):
             steps[-1] = dataclasses.replace(steps[-1], function=module, args=refs[0], kwargs=refs[1])
         return result
 
     return noted
+
+
+def _is_simple(value: Any) -> bool:
+    """Tell whether Refs stand for all the tensors in a nest: not where an object may hold some, or is no plain container."""
+    if type(value) in {list, tuple}:
+        return all(map(_is_simple, value))
+    if type(value) is dict:
+        return all(map(_is_simple, value.values()))
+    return value is None or isinstance(
+        value, (torch.Tensor, torch.Size, torch.dtype, torch.device, bool, int, float, str)
+    )
 
 
 def _numbers(value: Any) -> Iterator[int]:
@@ -142,10 +206,10 @@ def taped(
     module: nn.Module, inputs: Mapping[str, Any], on: str, *, training: bool = False
 ) -> tuple[Traced, list[Step]]:
     """Return the trace of a run on a real device, and its steps, one an op."""
-    steps: list[Step] = []
-    with _watched_modules(module, steps):
-        traced = trace(module, inputs, on=on, training=training, kind=functools.partial(Tape, steps))
-    return traced, steps
+    log = Log(torch.device(on).type)
+    with _watched_modules(module, log), _watched_functions(log):
+        traced = trace(module, inputs, on=on, training=training, kind=functools.partial(Tape, log))
+    return traced, log.steps
 
 
 def program(traced: Traced, steps: Sequence[Step], inputs: Sequence[int], *, keeps: bool = False) -> Program:
@@ -156,13 +220,19 @@ def program(traced: Traced, steps: Sequence[Step], inputs: Sequence[int], *, kee
     outputs = [steps[order[name]].outputs[place] for name, place in traced.graph.outputs.values() if name in order]
     gone = writer.last_uses(spared=set(outputs))
     text = [f"def run(mark, keep{''.join(f', t{number}' for number in inputs)}):"]
+    if any(step.modes for step in steps):
+        text.append(f"    start = {writer.named(Modes.now)}({torch.device(traced.on).type!r})")
     for number, line in enumerate(lines):
+        if steps[number].modes != (steps[number - 1].modes if number else None):
+            text.append(f"    {writer.modes(steps[number])}.enter(start)")
         text.append(f"    {line}")
         if keeps and steps[number].outputs:
             text.append(f"    keep({number + 1}, t{steps[number].outputs[0]})")
         if gone.get(number):
             text.append(f"    del {', '.join(f't{name}' for name in gone[number])}")
         text.append(f"    mark({number + 1})")
+    if steps and steps[-1].modes:
+        text.append("    start.enter(start)")
     text.append(f"    return ({''.join(f't{number}, ' for number in outputs)})")
     source = "\n".join(text)
     exec(compile(source, "<archprof's program of a run>", "exec"), writer.objects)  # noqa: S102 - all names in it are numbers
@@ -214,6 +284,10 @@ class _Writer:
         if isinstance(value, (tuple, list)) and value:
             return f"({''.join(f'{self.pattern(item)}, ' for item in value)})"
         return "_"
+
+    def modes(self, step: Step) -> str:
+        """Return the name of what torch is set to in a step."""
+        return "start" if step.modes is None else self.named(step.modes)
 
     def last_uses(self, spared: set[int]) -> dict[int, list[int]]:
         """Return which tensors are used for the last time, by the number of the step."""

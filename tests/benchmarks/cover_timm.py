@@ -33,6 +33,8 @@ def row(family: str, note: Note = lambda _: None) -> dict[str, Any]:
             print(f"{name}: {error}", file=sys.stderr)
             continue
         counts[name] = sum(weight.numel() for weight in module.parameters())
+    if not counts:
+        return {"verdict": "not built", "why": "none of the family can be built"}
     smallest = min(counts, key=lambda name: counts[name])
     try:
         found = profile(f"timm:{smallest}")
