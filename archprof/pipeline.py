@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import platform
@@ -200,6 +201,7 @@ def attach_facts(graph: Graph, seen: Mapping[str, Seen]) -> None:
         graph.facts[op.name] = known[signature]
 
 
-def versions() -> dict[str, str]:
-    """Return the versions a profile depends on."""
+@functools.cache
+def versions() -> Mapping[str, str]:
+    """Return the versions a profile depends on; looking them up takes as long as a small network's trace, so once."""
     return {"archprof": __version__, "python": platform.python_version(), "torch": metadata.version("torch")}
