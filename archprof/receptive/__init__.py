@@ -1,0 +1,266 @@
+"""Receptive fields: what every op's outputs see of the input, axis by axis, as intervals of positions.
+
+Intervals are exact for a network without particular weights: what lies beyond a border is padding and sees nothing.
+Holes inside an interval (dilation, strides) are not told, and attention masks and zeros are values, and not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from archprof.errors import UserError
+from archprof.graph import Graph
+from archprof.ops import RULES, tensors
+from archprof.receptive.region import NOTHING, Region, nothing, start, union
+from archprof.receptive.rules import SEES, Call, put, regions_in
+from archprof.records import Facts, Op, Weight
+
+ELSEWHERE = frozenset({"cross", "linalg_cross", "glu"})
+"""Kinds in the family of elementwise ops that read more than the element of the same place."""
+SAME = frozenset({
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout",
+    "contiguous", "clone", "triu", "tril", "detach", "to", "type_as", "cpu", "type", "float", "half", "bfloat16", "double",
+    "int", "long", "short", "char", "byte", "bool", "requires_grad", "resolve_conj", "resolve_neg", "conj", "real", "imag",
+    "deepcopy", "scaled_tanh", "bucketize", "isin", "searchsorted",
+})  # fmt: skip
+"""Kinds outside that family that read the element of the same place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What an op's output sees along one input axis.
+
+    `size` is the most positions any element sees, first to last, as if the input had no borders, and with its borders
+    where it is `seen`. `stride` is how far the interval moves from one output to the next, on average where it differs,
+    `padding` how far that of the first one begins before the input; None where the op has no such order along an axis.
+    `sizes` are those of one period (phases of a transposed convolution), `paths` those of the inputs it joins.
+    """
+
+    size: int
+    stride: Fraction | None
+    padding: int | None
+    seen: int
+    sizes: tuple[int, ...]
+    is_whole: bool
+    paths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The receptive fields of a graph: by op name what each output sees (None: unknown), the input and its axes, warnings."""
+
+    input: str
+    axes: tuple[int, ...]
+    sizes: tuple[int, ...]
+    regions: Mapping[str, tuple[Region | None, ...]]
+    fields: Mapping[str, tuple[Field, ...] | None]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The ops of which nobody knows what they see, and all behind them."""
+        return tuple(name for name, found in self.fields.items() if found is None)
+
+
+def receptive_field(
+    graph: Graph,
+    reads: Mapping[str, Sequence[Weight | int | None]] | None = None,
+    *,
+    input: str = "",  # noqa: A002 - the word for it
+    writes: Collection[str] = (),
+) -> Fields:
+    """Return what every op sees of an input (without a name: the first with enough axes) along its spatial axes.
+
+    `reads` says of the tensors in an op's arguments which are inputs, as a trace does; without it they are found by their
+    shapes. `writes` are ops that write into their first input.
+    """
+    name, axes = chosen(graph, input)
+    known: dict[tuple[str, int], Region | None] = {}
+    for node in graph.inputs:
+        shape = node.outputs[0].shape
+        known[node.name, 0] = start(shape, axes) if node.name == name else nothing(shape, len(axes))
+    shape = graph[name].outputs[0].shape
+    sizes = tuple(shape[axis] for axis in axes)
+    fields: dict[str, tuple[Field, ...] | None] = {}
+    warnings: list[str] = []
+    for op in graph.ops:
+        sources = {edge.position: (edge.producer, edge.output) for edge in graph.reads(op.name)}
+        regions = [known.get(sources[i]) if i in sources else None for i in range(len(op.inputs))]
+        found = _seen(op, regions, (reads or {}).get(op.name), len(axes))
+        for place in range(len(op.outputs)):
+            region = found[place] if place < len(found) else None
+            fits = region is not None and region.shape == op.outputs[place].shape
+            known[op.name, place] = region if fits else None
+        if op.kind == "copy" or op.name in writes:
+            _write_through(graph, op, known)
+        fields[op.name] = _fields(known.get((op.name, 0)), sizes, regions if op.kind in JOINS else ())
+        if op.kind in JOINS:
+            warnings += _misaligned(op, regions)
+    regions_by = {op.name: tuple(known[op.name, i] for i in range(len(op.outputs))) for op in graph.ops}
+    return Fields(name, axes, sizes, regions_by, fields, tuple(warnings))
+
+
+JOINS = frozenset({"add", "cat", "concat", "sub", "stack"})
+
+
+def chosen(graph: Graph, wanted: str = "") -> tuple[str, tuple[int, ...]]:
+    """Return the input that is looked at, and its spatial axes: as many of its last as the network's windows have.
+
+    Without windows, they are all but the batch and the features (the last axis of three).
+    """
+    windows = [f.window for f in graph.facts.values() if isinstance(f, Facts) and f.window is not None]
+    count = max((len(window.kernel) for window in windows), default=0)
+    inputs = {node.name: node.outputs[0] for node in graph.inputs}
+    if wanted and wanted not in inputs:
+        raise UserError(f"there is no input {wanted!r}: the inputs are {', '.join(inputs)}")
+    for name, tensor in inputs.items():
+        rank = len(tensor.shape)
+        if (wanted or rank > count) and name == (wanted or name):
+            if count and rank >= count:
+                return name, tuple(range(rank - count, rank))
+            axes = tuple(range(1, max(2, rank - 1))) if rank > 1 else ()
+            if axes:
+                return name, axes
+    raise UserError("it has no input with an axis along which to look")
+
+
+def _seen(
+    op: Op, regions: Sequence[Region | None], reads: Sequence[Weight | int | None] | None, axes: int
+) -> tuple[Region | None, ...]:
+    """Return what each output of an op sees."""
+    if any(region is None for region in regions):
+        return ()
+    inputs = [region for region in regions if region is not None]
+    blank = tuple(nothing(tensor.shape, axes) for tensor in op.outputs)
+    if all(region.is_nothing for region in inputs):
+        return blank
+    own = RULES.get(op.kind)
+    if own is not None and own.function.__name__ == "make":
+        return blank
+    named = _bound(op, inputs, reads, axes)
+    if named is None:
+        return ()
+    call = Call(op, named, tuple(regions_in(named)), axes)
+    rule = SEES.get(op.kind)
+    if rule is not None:
+        answer = rule(call)
+    elif op.kind in SAME or (own and own.function.__module__ == "archprof.ops.pointwise" and op.kind not in ELSEWHERE):
+        answer = union(call.regions, call.out)
+    else:
+        return ()
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def _bound(
+    op: Op, inputs: Sequence[Region], reads: Sequence[Weight | int | None] | None, axes: int
+) -> Mapping[str, Any] | None:
+    """Return an op's arguments with regions in place of tensors; None where it cannot be told which is which."""
+    found = tensors(op.arguments)
+    rest = list(range(len(inputs)))
+    ordered = []
+    if reads is not None and len(reads) == len(found):
+        ordered = [inputs[r] if type(r) is int else nothing(t.shape, axes) for r, t in zip(reads, found, strict=True)]
+        if all(region.shape == tensor.shape for region, tensor in zip(ordered, found, strict=True)):
+            return put(op.arguments, ordered)
+    ordered = []
+    for tensor in found:
+        match = next((i for i in rest if op.inputs[i] == tensor), None)
+        ordered.append(nothing(tensor.shape, axes) if match is None else inputs[match])
+        if match is not None:
+            rest.remove(match)
+    return None if rest else put(op.arguments, ordered)
+
+
+def _write_through(graph: Graph, op: Op, known: dict[tuple[str, int], Region | None]) -> None:
+    """Have a tensor see what is written into a part of it: what a view of it was."""
+    from archprof.receptive.moving import written
+
+    for edge in graph.reads(op.name)[:1]:
+        view = graph[edge.producer]
+        facts = graph.facts.get(view.name)
+        if view.kind == "input" or not isinstance(facts, Facts) or not facts.is_view:
+            return
+        above = graph.reads(view.name)[:1]
+        value = known.get((op.name, 0))
+        for base in above:
+            key = base.producer, base.output
+            before = known.get(key)
+            simple = view.kind == "getitem" and before is not None and value is not None
+            known[key] = written(before, view.arguments.get("index"), value) if simple else None
+
+
+def _fields(region: Region | None, sizes: Sequence[int], joined: Sequence[Region | None]) -> tuple[Field, ...] | None:
+    if region is None:
+        return None
+    found = []
+    for number, (extent, size) in enumerate(zip(region.extents, sizes, strict=True)):
+        first, last, low, high = extent.ends
+        has = first < NOTHING
+        if not has.any():
+            found.append(Field(0, None, None, 0, (), is_whole=False))
+            continue
+        seen = int((-last - first + 1)[has].max())
+        is_whole = bool(((first == 0) & (last == 1 - size))[has].all())
+        if extent.axis is None and extent.ends.size == 4:
+            found.append(Field(seen, Fraction(0), 0, seen, (seen,), is_whole))
+            continue
+        there = low < NOTHING
+        widths = (-high - low + 1) * there
+        stride = padding = None
+        phases: tuple[int, ...] = ()
+        if extent.axis is not None and extent.pitch is not None:
+            period, step = extent.pitch
+            stride = Fraction(step, period)
+            others = tuple(i for i in range(widths.ndim) if i != extent.axis)
+            line = widths.max(axis=others)
+            phases = tuple(map(int, line[:period]))
+            begin = low.min(axis=others)[: max(1, period)].min()
+            padding = -int(begin)
+        paths = tuple(path for r in joined if r is not None and (path := _size(r, number)))
+        found.append(
+            Field(int(widths.max()), stride, padding, seen, phases if len(set(phases)) > 1 else (), is_whole,
+                  paths if len(set(paths)) > 1 else ())  # fmt: skip
+        )
+    return tuple(found)
+
+
+def _size(region: Region, number: int) -> int:
+    _, _, low, high = region.extents[number].ends
+    return int(((-high - low + 1) * (low < NOTHING)).max())
+
+
+def _misaligned(op: Op, regions: Sequence[Region | None]) -> list[str]:
+    """Return how the branches that an op joins do not line up: other strides, or other middles."""
+    parts = [region for region in regions if region is not None and not region.is_nothing]
+    found = []
+    if len(parts) < 2 or len({len(part.shape) for part in parts}) > 1:
+        return []
+    for number in range(len(parts[0].extents)):
+        moving = [(e, p) for p in parts for e in [p.extents[number]] if e.axis is not None and e.pitch is not None]
+        if len(moving) < 2 or len({e.axis for e, _ in moving}) > 1:
+            continue
+        strides = [Fraction(e.pitch[1], e.pitch[0]) for e, _ in moving]
+        if len(set(strides)) > 1:
+            found.append(f"{op.name}: axis {number}: its branches move by {' and '.join(map(str, dict.fromkeys(strides)))}")
+            continue
+        middles = [_middle(e) for e, _ in moving]
+        if len(set(middles)) > 1:
+            off = max(middles) - min(middles)
+            found.append(f"{op.name}: axis {number}: the middles of its branches are {float(off):g} apart")
+    return found
+
+
+def _middle(extent: Any) -> Fraction:
+    """Return the mean middle of the intervals of one period, of the widest channel."""
+    low, high = extent.ends[2], -extent.ends[3]
+    others = tuple(i for i in range(low.ndim) if i != extent.axis)
+    there = low < NOTHING
+    import numpy as np
+
+    low = np.where(there, low, NOTHING).min(axis=others)[: extent.pitch[0]]
+    high = np.where(there, high, -NOTHING).max(axis=others)[: extent.pitch[0]]
+    pairs = [(int(a), int(b)) for a, b in zip(low, high, strict=True) if a < NOTHING]
+    return Fraction(sum(a + b for a, b in pairs), 2 * max(1, len(pairs)))
