@@ -6,6 +6,7 @@ Holes inside an interval (dilation, strides) are not told, and attention masks a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -85,6 +86,7 @@ def receptive_field(
     shape = graph[name].outputs[0].shape
     sizes = tuple(shape[axis] for axis in axes)
     fields: dict[str, tuple[Field, ...] | None] = {}
+    told: dict[Any, tuple[Field, ...] | None] = {}
     warnings: list[str] = []
     for op in graph.ops:
         sources = {edge.position: (edge.producer, edge.output) for edge in graph.reads(op.name)}
@@ -96,8 +98,12 @@ def receptive_field(
             known[op.name, place] = region if fits else None
         if op.kind == "copy" or op.name in writes:
             _write_through(graph, op, known)
-        fields[op.name] = _fields(known.get((op.name, 0)), sizes, regions if op.kind in JOINS else ())
-        if op.kind in JOINS:
+        region, joins = known.get((op.name, 0)), op.kind in JOINS
+        key = region and tuple(map(id, region.extents))  # most ops see what the one before them does
+        if joins or key not in told:
+            told[key] = _fields(region, sizes, regions if joins else ())
+        fields[op.name] = told[key]
+        if joins:
             warnings += _misaligned(op, regions)
     regions_by = {op.name: tuple(known[op.name, i] for i in range(len(op.outputs))) for op in graph.ops}
     return Fields(name, axes, sizes, regions_by, fields, tuple(warnings))
@@ -109,22 +115,25 @@ JOINS = frozenset({"add", "cat", "concat", "sub", "stack"})
 def chosen(graph: Graph, wanted: str = "") -> tuple[str, tuple[int, ...]]:
     """Return the input that is looked at, and its spatial axes: as many of its last as the network's windows have.
 
-    Without windows, they are all but the batch and the features (the last axis of three).
+    Where nothing slides, they are all behind the batch, or behind batch and channels where there are more than two.
     """
-    windows = [f.window for f in graph.facts.values() if isinstance(f, Facts) and f.window is not None]
-    count = max((len(window.kernel) for window in windows), default=0)
-    inputs = {node.name: node.outputs[0] for node in graph.inputs}
+    count = max(map(_sliding, graph.ops), default=0)
+    inputs = {node.name: node.outputs[0].shape for node in graph.inputs}
     if wanted and wanted not in inputs:
         raise UserError(f"there is no input {wanted!r}: the inputs are {', '.join(inputs)}")
-    for name, tensor in inputs.items():
-        rank = len(tensor.shape)
-        if (wanted or rank > count) and name == (wanted or name):
-            if count and rank >= count:
-                return name, tuple(range(rank - count, rank))
-            axes = tuple(range(1, max(2, rank - 1))) if rank > 1 else ()
-            if axes:
-                return name, axes
+    for name, shape in inputs.items():
+        rank = len(shape)
+        if rank > max(1, count) - (name == wanted) and name == (wanted or name):
+            return name, tuple(range(rank - count if count else 1 if rank < 4 else 2, rank))
     raise UserError("it has no input with an axis along which to look")
+
+
+def _sliding(op: Op) -> int:
+    """Return along how many axes an op slides or resamples."""
+    if op.kind == "interpolate":
+        return len(op.outputs[0].shape) - 2
+    found = re.search(r"(conv|pool|conv_transpose)(\d)d", op.kind)
+    return int(found[2]) if found else 2 * (op.kind in {"subsample", "pixel_shuffle", "roi_align", "grid_sample"})
 
 
 def _seen(
@@ -145,12 +154,17 @@ def _seen(
         return ()
     call = Call(op, named, tuple(regions_in(named)), axes)
     rule = SEES.get(op.kind)
-    if rule is not None:
-        answer = rule(call)
-    elif op.kind in SAME or (own and own.function.__module__ == "archprof.ops.pointwise" and op.kind not in ELSEWHERE):
-        answer = union(call.regions, call.out)
-    else:
-        return ()
+    try:
+        if rule is not None:
+            answer = rule(call)
+        elif op.kind in SAME:
+            answer = call.input
+        elif own and own.function.__module__ == "archprof.ops.pointwise" and op.kind not in ELSEWHERE:
+            answer = union(call.regions, call.out)
+        else:
+            return ()
+    except (ValueError, IndexError, TypeError, AttributeError, KeyError, ArithmeticError):
+        return ()  # arguments that the rule did not foresee
     return answer if isinstance(answer, tuple) else (answer,)
 
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 Array = np.ndarray
-NOTHING = 1 << 40
+NOTHING = 1 << 29
 """In place of an end of an interval that is empty: larger than any end."""
-SIGNS = np.array([1, -1, 1, -1])
+MOST = 12_000_000
+"""Elements of one input axis's intervals that are worked with at most: a matrix of scores between tokens has many."""
+SIGNS = np.array([1, -1, 1, -1], np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,14 @@ class Region:
 
 def nothing(shape: Sequence[int], axes: int) -> Region:
     """Return the region of a tensor that sees nothing."""
-    return Region(tuple(shape), (Extent(np.full((4, *([1] * len(shape))), NOTHING)),) * axes)
+    return Region(tuple(shape), (Extent(np.full((4, *([1] * len(shape))), NOTHING, np.int32)),) * axes)
 
 
 def start(shape: Sequence[int], axes: Sequence[int]) -> Region:
     """Return the region of the input itself: every element sees its own place along `axes`."""
     extents = []
     for axis in axes:
-        line = np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+        line = np.arange(shape[axis], dtype=np.int32).reshape([-1 if i == axis else 1 for i in range(len(shape))])
         extents.append(Extent(SIGNS.reshape(-1, *([1] * len(shape))) * line, axis, (1, 1)))
     return Region(tuple(shape), tuple(extents))
 
@@ -109,8 +111,10 @@ def groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list
 
 def reshaped(region: Region, shape: Sequence[int]) -> Region:
     """Return the region as a view of another shape."""
-    if tuple(shape) == region.shape or 0 in shape or not region.extents:
-        return replace(region, shape=tuple(shape))
+    if tuple(shape) == region.shape:
+        return region
+    if 0 in shape:
+        return nothing(shape, len(region.extents))
     parts = groups(region.shape, shape)
 
     def change(extent: Extent) -> Extent:
@@ -214,19 +218,29 @@ def union(regions: Sequence[Region], shape: Sequence[int]) -> Region:
     if not parts:
         return nothing(shape, len(regions[0].extents) if regions else 0)
     if len(parts) == 1:
-        return replace(parts[0], shape=tuple(shape))
+        return parts[0] if parts[0].shape == tuple(shape) else replace(parts[0], shape=tuple(shape))
     parts = [agreed(part) for part in parts]
-    extents = []
-    for each in zip(*(part.extents for part in parts), strict=True):
-        ends = each[0].ends
-        for other in each[1:]:
-            ends = np.minimum(ends, other.ends)
-        extents.append(Extent(ends, *common_pitch(each)))
-    return Region(tuple(shape), tuple(extents))
+    return Region(tuple(shape), tuple(map(joint, zip(*(part.extents for part in parts), strict=True))))
+
+
+def joint(extents: Sequence[Extent]) -> Extent:
+    """Return what is seen along one input axis where several extents come together."""
+    ends = extents[0].ends
+    if np.prod(np.broadcast_shapes(*(extent.ends.shape[1:] for extent in extents))) > MOST:
+        raise ValueError("too many intervals")
+    for other in extents[1:]:
+        ends = np.minimum(ends, other.ends)
+    axis, pitch = common_pitch(extents)
+    if axis is None:
+        return squashed(Extent(ends))
+    if all(extent.varies(axis) for extent in extents):
+        return Extent(ends, axis, pitch)
+    true = squashed(Extent(ends[:2]))  # with what sees the same everywhere, nothing moves any more
+    return Extent(np.concatenate([true.ends, true.ends])) if true.ends.shape[axis + 1] == 1 else Extent(ends)
 
 
 def common_pitch(extents: Sequence[Extent]) -> tuple[int | None, tuple[int, int] | None]:
-    """Return the axis and pitch of a union: the smallest that all share; what is still moves with everything else."""
+    """Return the axis and the smallest pitch that all share that move at all; None where they do not move alike."""
     moving = [extent for extent in extents if extent.axis is not None or extent.ends.size > 4]
     if not moving:
         return None, None
@@ -294,7 +308,7 @@ def beyond(lines: Array, index: Array, pitch: tuple[int, int] | None) -> Array:
     period, step = pitch
     turns = np.where(index < 0, index // period, np.maximum(0, (index - size + period) // period))
     found = lines[..., index - turns * period]
-    shift = np.multiply.outer(np.array([1, -1]), turns * step)
+    shift = np.multiply.outer(np.array([1, -1], np.int32), (turns * step).astype(np.int32))
     shift = shift.reshape(2, *([1] * (lines.ndim - 2)), *index.shape)
     return np.where(found >= NOTHING, NOTHING, found + shift)
 
