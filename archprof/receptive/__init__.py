@@ -6,18 +6,21 @@ Holes inside an interval (dilation, strides) are not told, and attention masks a
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from archprof.errors import UserError
 from archprof.graph import Graph
 from archprof.ops import RULES, tensors
-from archprof.receptive.region import NOTHING, Region, nothing, start, union
+from archprof.receptive.region import NOTHING, Extent, Region, nothing, start, union
 from archprof.receptive.rules import SEES, Call, put, regions_in
-from archprof.records import Facts, Op, Weight
+from archprof.records import Column, Facts, Op, Weight
 
 ELSEWHERE = frozenset({"cross", "linalg_cross", "glu"})
 """Kinds in the family of elementwise ops that read more than the element of the same place."""
@@ -100,13 +103,56 @@ def receptive_field(
             _write_through(graph, op, known)
         region, joins = known.get((op.name, 0)), op.kind in JOINS
         key = region and tuple(map(id, region.extents))  # most ops see what the one before them does
-        if joins or key not in told:
-            told[key] = _fields(region, sizes, regions if joins else ())
-        fields[op.name] = told[key]
         if joins:
+            fields[op.name] = _fields(region, sizes, regions)
             warnings += _misaligned(op, regions)
+            continue
+        if key not in told:
+            told[key] = _fields(region, sizes)
+        fields[op.name] = told[key]
     regions_by = {op.name: tuple(known[op.name, i] for i in range(len(op.outputs))) for op in graph.ops}
     return Fields(name, axes, sizes, regions_by, fields, tuple(warnings))
+
+
+def fields_of(traced: Any, input: str = "") -> Fields:  # noqa: A002 - the word for it
+    """Return the receptive fields of what was traced, with what it knows beyond the graph: which op writes into its input."""
+    writes = {name for name, seen in traced.seen.items() if seen.call and _writes(getattr(seen.call[0], "__name__", ""))}
+    return receptive_field(traced.graph, traced.reads, input=input, writes=writes)
+
+
+def _writes(name: str) -> bool:
+    return (name.endswith("_") and not name.endswith("__")) or name in {"__iadd__", "__isub__", "__imul__", "__itruediv__"}
+
+
+def columns(traced: Any) -> list[tuple[Column, list[str | None]]]:
+    """Return a column each for the size, stride and padding of what every op sees, per axis of the input."""
+    found = fields_of(traced).fields
+    rows = [found[op.name] for op in traced.graph.ops]
+    texts = (
+        [row and by_axis([field.size for field in row]) for row in rows],
+        [row and by_axis(["-" if field.stride is None else str(field.stride) for field in row]) for row in rows],
+        [row and by_axis(["-" if field.padding is None else field.padding for field in row]) for row in rows],
+    )
+    return list(zip(COLUMNS.values(), texts, strict=True))
+
+
+COLUMNS = {
+    column.name: column
+    for column in (
+        Column("receptive_field", "text", "last", "positions of the input one output sees, first to last, per axis"),
+        Column("effective_stride", "text", "last", "how far they move from one output to the next"),
+        Column("effective_padding", "text", "last", "how far those of the first output begin before the input"),
+    )
+}
+
+
+def by_axis(values: Sequence[Any]) -> str:
+    """Return values along the axes as text, only one where all are equal.
+
+    >>> by_axis([3, 3]), by_axis([3, 1])
+    ('3', '3x1')
+    """
+    return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))
 
 
 JOINS = frozenset({"add", "cat", "concat", "sub", "stack"})
@@ -199,6 +245,9 @@ def _write_through(graph: Graph, op: Op, known: dict[tuple[str, int], Region | N
             return
         above = graph.reads(view.name)[:1]
         value = known.get((op.name, 0))
+        seen = known.get((view.name, edge.output))
+        if value is not None and seen is not None and all(map(operator.is_, value.extents, seen.extents)):
+            return  # it sees what it did before: an activation
         for base in above:
             key = base.producer, base.output
             before = known.get(key)
@@ -206,7 +255,9 @@ def _write_through(graph: Graph, op: Op, known: dict[tuple[str, int], Region | N
             known[key] = written(before, view.arguments.get("index"), value) if simple else None
 
 
-def _fields(region: Region | None, sizes: Sequence[int], joined: Sequence[Region | None]) -> tuple[Field, ...] | None:
+def _fields(
+    region: Region | None, sizes: Sequence[int], joined: Sequence[Region | None] = ()
+) -> tuple[Field, ...] | None:
     if region is None:
         return None
     found = []
@@ -219,7 +270,7 @@ def _fields(region: Region | None, sizes: Sequence[int], joined: Sequence[Region
         seen = int((-last - first + 1)[has].max())
         is_whole = bool(((first == 0) & (last == 1 - size))[has].all())
         if extent.axis is None and extent.ends.size == 4:
-            found.append(Field(seen, Fraction(0), 0, seen, (seen,), is_whole))
+            found.append(Field(seen, Fraction(0), 0, seen, (), is_whole))
             continue
         there = low < NOTHING
         widths = (-high - low + 1) * there
@@ -267,14 +318,17 @@ def _misaligned(op: Op, regions: Sequence[Region | None]) -> list[str]:
     return found
 
 
-def _middle(extent: Any) -> Fraction:
-    """Return the mean middle of the intervals of one period, of the widest channel."""
+def _middle(extent: Extent) -> Fraction:
+    """Return where the middle of the first output's interval is, on the line that fits those of a period best."""
+    period, step = extent.pitch or (1, 0)
     low, high = extent.ends[2], -extent.ends[3]
     others = tuple(i for i in range(low.ndim) if i != extent.axis)
     there = low < NOTHING
-    import numpy as np
-
-    low = np.where(there, low, NOTHING).min(axis=others)[: extent.pitch[0]]
-    high = np.where(there, high, -NOTHING).max(axis=others)[: extent.pitch[0]]
-    pairs = [(int(a), int(b)) for a, b in zip(low, high, strict=True) if a < NOTHING]
-    return Fraction(sum(a + b for a, b in pairs), 2 * max(1, len(pairs)))
+    low = np.where(there, low, NOTHING).min(axis=others)[:period]
+    high = np.where(there, high, -NOTHING).max(axis=others)[:period]
+    places = [
+        Fraction(int(a + b), 2) - Fraction(i * step, period)
+        for i, (a, b) in enumerate(zip(low, high, strict=True))
+        if a < NOTHING
+    ]
+    return sum(places, Fraction(0)) / max(1, len(places))

@@ -20,6 +20,8 @@ from archprof.errors import UserError
 from archprof.meta import Seen, described, tensors_in
 from archprof.receptive import Fields
 from archprof.receptive.region import NOTHING
+from archprof.result import Profile
+from archprof.substrate import with_weights
 from archprof.trace import Recorder
 
 OPS, PLACES = 6, 3
@@ -97,6 +99,13 @@ def compared(
             (gradient,) = torch.autograd.grad(tensor[index], source, retain_graph=True, allow_unused=True)
             found.append(Compared(names[i], index, claim(fields, names[i], index), _ends(gradient, fields.axes, precise)))
     return found
+
+
+def check(profile: Profile, fields: Fields) -> list[Compared]:
+    """Return the claims about a profile's model beside the gradient's answer; see `compared`."""
+    _, opened = profile._run  # noqa: SLF001 - what it was made from
+    ops = profile.network.ops
+    return compared(with_weights(opened), opened.inputs, [op.kind for op in ops], [op.name for op in ops], fields)
 
 
 def claim(fields: Fields, name: str, index: Sequence[int]) -> tuple[tuple[int, int] | None, ...]:
