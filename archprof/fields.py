@@ -25,10 +25,12 @@ def page(profile: Profile, found: Fields, view: View) -> str:
     Raises UserError where there is nothing at that path.
     """
     ops = profile.network.ops
-    numbers = profile.ops_at(view.path) if view.path else [i for i, op in enumerate(ops) if changes(profile, found, op.name)]
+    numbers = (
+        profile.ops_at(view.path) if view.path else [i for i, op in enumerate(ops) if changes(profile, found, op.name)]
+    )
     sizes = " x ".join(map(str, found.sizes))
     line = f"{profile.model}: what an output sees of the input {found.input!r}, along axes of {sizes}"
-    rows = [("op", "type", "output", "receptive field", "stride", "padding", "of the input", "")]
+    rows = [("op", "type", "output", "size", "stride", "padding", "of input", "")]
     for op in (ops[number] for number in numbers):
         fields = found.fields[op.name]
         cells = ["?", "?", "?", "?", "unknown"] if fields is None else described(fields, found.sizes)
@@ -36,7 +38,9 @@ def page(profile: Profile, found: Fields, view: View) -> str:
     lines, heads = grid(), rows.pop(0)
     for number, head in enumerate(heads):
         justify = "left" if number in {0, 1, 2, len(heads) - 1} else "right"
-        lines.add_column(Text(head), no_wrap=True, justify=justify, min_width=max((len(row[number]) for row in rows), default=1))
+        lines.add_column(
+            Text(head), no_wrap=True, justify=justify, min_width=max(map(len, (head, *(row[number] for row in rows))))
+        )
     for row in rows:
         lines.add_row(*map(Text, row))
     below = [Text(f"! {warning}") for warning in found.warnings[:SHOWN]]
@@ -46,7 +50,7 @@ def page(profile: Profile, found: Fields, view: View) -> str:
         names = ", ".join(found.unknown[:SHOWN])
         below.append(Text(f"! {len(found.unknown)} ops see nobody knows what: {names}"))
     below.append(
-        Text("receptive field = positions from the first to the last, as if the input had no borders; padding = how far that of "
+        Text("size = positions of the receptive field from the first to the last, as if the input had no borders; padding = how far that of "
              "the first output begins before the input. Holes (dilation) and masks of attention are not looked at.")
     )  # fmt: skip
     return printed([Text(line), lines, *below], view)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from archprof.fields import changes
-from archprof.plot import INK, OTHER, PALETTE, STYLE, checked, framed, say
 from archprof.errors import UserError
+from archprof.fields import changes
+from archprof.plot import OTHER, PALETTE, STYLE, checked, framed, say
 from archprof.receptive import Fields
 from archprof.result import Profile
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw(profile: Profile, path: str | os.PathLike[str], input: str = "") -> None:  # noqa: A002 - the word for it
+def draw(profile: Profile, path: str | os.PathLike[str], input: str = "") -> None:
     """Write the picture to `path`: .svg, .pdf or .png; raise UserError for another ending or a missing folder."""
     path = checked(path)
     import matplotlib as mpl  # an extra
@@ -36,7 +36,8 @@ def drawn(profile: Profile, found: Fields) -> Figure:
 
     shown = [name for name in found.fields if found.fields[name] is not None and changes(profile, found, name)]
     sizes = {name: [field.size for field in found.fields[name] or ()] for name in shown}
-    axes = [i for i in range(len(found.axes)) if i == 0 or any(row[i] != row[0] for row in sizes.values())]
+    lines = [tuple(row[i] for row in sizes.values()) for i in range(len(found.axes))]
+    axes = sorted({line: i for i, line in reversed([*enumerate(lines)])}.values())
     figure = Figure(figsize=(7.2, 0.9 + 2.9 * len(axes)), layout="constrained")
     panels = figure.subplots(len(axes), 1, sharex=True, squeeze=False)[:, 0]
     places = depths(profile, shown)
@@ -44,8 +45,13 @@ def drawn(profile: Profile, found: Fields) -> Figure:
         one(panel, profile, found, axis, places)
         both = f"axis {axis + 1} of " if len(axes) > 1 else ""
         panel.set_ylabel("receptive field in positions")
-        panel.set_title(f"{both}{profile.model}, input {' x '.join(map(str, found.sizes))}", loc="left", fontsize=9, fontweight="bold")
-    panels[-1].set_xlabel("depth: ops in a row that see more than the one before")
+        panel.set_title(
+            f"{both}{profile.model}, input {' x '.join(map(str, found.sizes))}",
+            loc="left",
+            fontsize=9,
+            fontweight="bold",
+        )
+    panels[-1].set_xlabel("depth: ops in a row that see something else than the one before")
     return figure
 
 
@@ -62,6 +68,8 @@ def depths(profile: Profile, shown: list[str]) -> dict[str, tuple[int, str | Non
 
 def one(panel: Axes, profile: Profile, found: Fields, axis: int, places: dict[str, tuple[int, str | None]]) -> None:
     """Draw one axis of the input: lines along the tensors, and above them a dot an op, hollow where it sees everything."""
+    from matplotlib.ticker import MaxNLocator
+
     length = found.sizes[axis]
     points = {name: (depth, (found.fields[name] or ())[axis]) for name, (depth, own) in places.items() if own == name}
     kinds = list(dict.fromkeys(profile.network[name].kind for name in points))
@@ -81,14 +89,22 @@ def one(panel: Axes, profile: Profile, found: Fields, axis: int, places: dict[st
         label = kind if kind in colours else None
         panel.scatter([x for x, _ in dots], [field.size for _, field in dots], s=18, facecolors=faces, edgecolors=colour,
                       linewidths=0.9, zorder=3, label=label)  # fmt: skip
+    deepest = max((x for x, _ in points.values()), default=1)
     partly = [(field.size, x, name) for name, (x, field) in points.items() if not field.is_whole]
     if partly:
         size, x, name = max(partly)
-        say(panel, (x, size), f"{size} at {name}", (-6, 3), ha="right", va="bottom")
-    deepest = max((x for x, _ in points.values()), default=1)
+        is_left = x < deepest / 2
+        say(
+            panel,
+            (x, size),
+            f"{size} at {name}",
+            (6 if is_left else -6, 3),
+            ha="left" if is_left else "right",
+            va="bottom",
+        )
     panel.set_xlim(0, deepest + 1)
     panel.set_ylim(0, 1.14 * max(length, *(field.size for _, field in points.values())))
     say(panel, (0, length), f"the input, {length}", (4, 3), OTHER, ha="left", va="bottom")
+    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
     framed(panel)
     panel.legend(loc="lower right", frameon=False, fontsize=8, title="hollow: sees the whole input", title_fontsize=8)
-    panel.spines[["top", "right"]].set_color(INK)

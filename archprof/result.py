@@ -244,7 +244,7 @@ class Profile:
 
         return verify(self)
 
-    def receptive_field(self, input: str = "") -> Fields:  # noqa: A002 - the word for it
+    def receptive_field(self, input: str = "") -> Fields:
         """Return what every op sees of an input (by default the first one), per axis; see `archprof.receptive`.
 
         Raises UserError for a profile made by other means, or where no input has such an axis.

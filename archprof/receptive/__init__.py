@@ -20,6 +20,7 @@ from archprof.graph import Graph
 from archprof.ops import RULES, tensors
 from archprof.receptive.region import NOTHING, Extent, Region, nothing, start, union
 from archprof.receptive.rules import SEES, Call, put, regions_in
+from archprof.receptive.summary import COLUMNS, Field, by_axis, misaligned, summary
 from archprof.records import Column, Facts, Op, Weight
 
 ELSEWHERE = frozenset({"cross", "linalg_cross", "glu"})
@@ -31,25 +32,6 @@ SAME = frozenset({
     "deepcopy", "scaled_tanh", "bucketize", "isin", "searchsorted",
 })  # fmt: skip
 """Kinds outside that family that read the element of the same place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """What an op's output sees along one input axis.
-
-    `size` is the most positions any element sees, first to last, as if the input had no borders, and with its borders
-    where it is `seen`. `stride` is how far the interval moves from one output to the next, on average where it differs,
-    `padding` how far that of the first one begins before the input; None where the op has no such order along an axis.
-    `sizes` are those of one period (phases of a transposed convolution), `paths` those of the inputs it joins.
-    """
-
-    size: int
-    stride: Fraction | None
-    padding: int | None
-    seen: int
-    sizes: tuple[int, ...]
-    is_whole: bool
-    paths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +55,7 @@ def receptive_field(
     graph: Graph,
     reads: Mapping[str, Sequence[Weight | int | None]] | None = None,
     *,
-    input: str = "",  # noqa: A002 - the word for it
+    input: str = "",
     writes: Collection[str] = (),
 ) -> Fields:
     """Return what every op sees of an input (without a name: the first with enough axes) along its spatial axes.
@@ -104,24 +86,31 @@ def receptive_field(
         region, joins = known.get((op.name, 0)), op.kind in JOINS
         key = region and tuple(map(id, region.extents))  # most ops see what the one before them does
         if joins:
-            fields[op.name] = _fields(region, sizes, regions)
-            warnings += _misaligned(op, regions)
+            fields[op.name] = summary(region, sizes, regions)
+            warnings += misaligned(op, regions)
             continue
         if key not in told:
-            told[key] = _fields(region, sizes)
+            told[key] = summary(region, sizes)
         fields[op.name] = told[key]
     regions_by = {op.name: tuple(known[op.name, i] for i in range(len(op.outputs))) for op in graph.ops}
     return Fields(name, axes, sizes, regions_by, fields, tuple(warnings))
 
 
-def fields_of(traced: Any, input: str = "") -> Fields:  # noqa: A002 - the word for it
+def fields_of(traced: Any, input: str = "") -> Fields:
     """Return the receptive fields of what was traced, with what it knows beyond the graph: which op writes into its input."""
-    writes = {name for name, seen in traced.seen.items() if seen.call and _writes(getattr(seen.call[0], "__name__", ""))}
+    writes = {
+        name for name, seen in traced.seen.items() if seen.call and _writes(getattr(seen.call[0], "__name__", ""))
+    }
     return receptive_field(traced.graph, traced.reads, input=input, writes=writes)
 
 
 def _writes(name: str) -> bool:
-    return (name.endswith("_") and not name.endswith("__")) or name in {"__iadd__", "__isub__", "__imul__", "__itruediv__"}
+    return (name.endswith("_") and not name.endswith("__")) or name in {
+        "__iadd__",
+        "__isub__",
+        "__imul__",
+        "__itruediv__",
+    }
 
 
 def columns(traced: Any) -> list[tuple[Column, list[str | None]]]:
@@ -134,25 +123,6 @@ def columns(traced: Any) -> list[tuple[Column, list[str | None]]]:
         [row and by_axis(["-" if field.padding is None else field.padding for field in row]) for row in rows],
     )
     return list(zip(COLUMNS.values(), texts, strict=True))
-
-
-COLUMNS = {
-    column.name: column
-    for column in (
-        Column("receptive_field", "text", "last", "positions of the input one output sees, first to last, per axis"),
-        Column("effective_stride", "text", "last", "how far they move from one output to the next"),
-        Column("effective_padding", "text", "last", "how far those of the first output begin before the input"),
-    )
-}
-
-
-def by_axis(values: Sequence[Any]) -> str:
-    """Return values along the axes as text, only one where all are equal.
-
-    >>> by_axis([3, 3]), by_axis([3, 1])
-    ('3', '3x1')
-    """
-    return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))
 
 
 JOINS = frozenset({"add", "cat", "concat", "sub", "stack"})
@@ -236,7 +206,7 @@ def _bound(
 
 def _write_through(graph: Graph, op: Op, known: dict[tuple[str, int], Region | None]) -> None:
     """Have a tensor see what is written into a part of it: what a view of it was."""
-    from archprof.receptive.moving import written
+    from archprof.receptive.indexing import written
 
     for edge in graph.reads(op.name)[:1]:
         view = graph[edge.producer]
@@ -253,82 +223,3 @@ def _write_through(graph: Graph, op: Op, known: dict[tuple[str, int], Region | N
             before = known.get(key)
             simple = view.kind == "getitem" and before is not None and value is not None
             known[key] = written(before, view.arguments.get("index"), value) if simple else None
-
-
-def _fields(
-    region: Region | None, sizes: Sequence[int], joined: Sequence[Region | None] = ()
-) -> tuple[Field, ...] | None:
-    if region is None:
-        return None
-    found = []
-    for number, (extent, size) in enumerate(zip(region.extents, sizes, strict=True)):
-        first, last, low, high = extent.ends
-        has = first < NOTHING
-        if not has.any():
-            found.append(Field(0, None, None, 0, (), is_whole=False))
-            continue
-        seen = int((-last - first + 1)[has].max())
-        is_whole = bool(((first == 0) & (last == 1 - size))[has].all())
-        if extent.axis is None and extent.ends.size == 4:
-            found.append(Field(seen, Fraction(0), 0, seen, (), is_whole))
-            continue
-        there = low < NOTHING
-        widths = (-high - low + 1) * there
-        stride = padding = None
-        phases: tuple[int, ...] = ()
-        if extent.axis is not None and extent.pitch is not None:
-            period, step = extent.pitch
-            stride = Fraction(step, period)
-            others = tuple(i for i in range(widths.ndim) if i != extent.axis)
-            line = widths.max(axis=others)
-            phases = tuple(map(int, line[:period]))
-            begin = low.min(axis=others)[: max(1, period)].min()
-            padding = -int(begin)
-        paths = tuple(path for r in joined if r is not None and (path := _size(r, number)))
-        found.append(
-            Field(int(widths.max()), stride, padding, seen, phases if len(set(phases)) > 1 else (), is_whole,
-                  paths if len(set(paths)) > 1 else ())  # fmt: skip
-        )
-    return tuple(found)
-
-
-def _size(region: Region, number: int) -> int:
-    _, _, low, high = region.extents[number].ends
-    return int(((-high - low + 1) * (low < NOTHING)).max())
-
-
-def _misaligned(op: Op, regions: Sequence[Region | None]) -> list[str]:
-    """Return how the branches that an op joins do not line up: other strides, or other middles."""
-    parts = [region for region in regions if region is not None and not region.is_nothing]
-    found = []
-    if len(parts) < 2 or len({len(part.shape) for part in parts}) > 1:
-        return []
-    for number in range(len(parts[0].extents)):
-        moving = [(e, p) for p in parts for e in [p.extents[number]] if e.axis is not None and e.pitch is not None]
-        if len(moving) < 2 or len({e.axis for e, _ in moving}) > 1:
-            continue
-        strides = [Fraction(e.pitch[1], e.pitch[0]) for e, _ in moving]
-        if len(set(strides)) > 1:
-            found.append(f"{op.name}: axis {number}: its branches move by {' and '.join(map(str, dict.fromkeys(strides)))}")
-            continue
-        middles = [_middle(e) for e, _ in moving]
-        if len(set(middles)) > 1:
-            off = max(middles) - min(middles)
-            found.append(f"{op.name}: axis {number}: the middles of its branches are {float(off):g} apart")
-    return found
-
-
-def _middle(extent: Extent) -> Fraction:
-    """Return where the middle of the first output's interval is, on the line that fits those of a period best."""
-    period, step = extent.pitch or (1, 0)
-    low, high = extent.ends[2], -extent.ends[3]
-    others = tuple(i for i in range(low.ndim) if i != extent.axis)
-    there = low < NOTHING
-    low = np.where(there, low, NOTHING).min(axis=others)[:period]
-    high = np.where(there, high, -NOTHING).max(axis=others)[:period]
-    places = [
-        Fraction(int(a + b), 2) - Fraction(i * step, period)
-        for i, (a, b) in enumerate(zip(low, high, strict=True))
-        if a < NOTHING
-    ]
-    return sum(places, Fraction(0)) / max(1, len(places))

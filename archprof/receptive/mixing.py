@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from archprof.receptive.gathering import gathered
 from archprof.receptive.moving import settings
-from archprof.receptive.region import (
-    Extent,
-    Region,
-    agreed,
-    aligned,
-    gathered,
-    mixed,
-    permuted,
-    reduced,
-    reshaped,
-    union,
-)
+from archprof.receptive.region import Extent, Region, agreed, aligned, mixed, permuted, reduced, reshaped, union
 from archprof.receptive.rules import Answer, Call, dims, sees
 from archprof.receptive.sliding import channels, still
 
@@ -92,7 +81,9 @@ def _strings(value: Any) -> list[str]:
 def attention(call: Call) -> Answer:
     """Its query, and every key and value: masks are values, and not looked at; a causal one leaves those up to it."""
     query, key, value = call.regions[:3]
-    keys = [running(reduced(r, [-1]), len(r.shape) - 2) if call("is_causal") else reduced(r, [-2, -1]) for r in (key, value)]
+    keys = [
+        running(reduced(r, [-1]), len(r.shape) - 2) if call("is_causal") else reduced(r, [-2, -1]) for r in (key, value)
+    ]
     if call("is_causal") and key.shape[-2] != query.shape[-2]:
         keys = [reduced(r, [-2]) for r in keys]
     rank = len(call.out)
@@ -127,7 +118,9 @@ def reduction(call: Call) -> Answer:
     rest, named = settings(call)
     wanted = named.get("dim", call.arguments.get("dim"))
     if wanted is None:
-        wanted = next((value for value in rest if isinstance(value, (int, list, tuple)) and not isinstance(value, bool)), None)
+        wanted = next(
+            (value for value in rest if isinstance(value, (int, list, tuple)) and not isinstance(value, bool)), None
+        )
     if isinstance(wanted, bool):
         wanted = None
     rank = len(call.input.shape)
@@ -240,6 +233,3 @@ def everything(call: Call) -> Answer:
     """Everything there is to see in what it reads: data say where, or each output is made of all."""
     whole = [mixed(region, range(len(region.shape))) for region in call.regions]
     return tuple(still(whole, tensor.shape) for tensor in call.op.outputs)
-
-
-__all__: Sequence[str] = ()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
-from archprof.receptive.region import Extent, Region, gathered, mixed, reduced, reshaped
-from archprof.receptive.rules import Answer, Call, dims, ints, sees
+from archprof.receptive.gathering import gathered
+from archprof.receptive.region import Extent, Region, mixed, permuted, reduced, reshaped
+from archprof.receptive.rules import Answer, Call, ints, sees
 from archprof.records import Window
 
 REACH = {"linear": 1, "bilinear": 1, "trilinear": 1, "bicubic": 2}
@@ -186,7 +188,7 @@ def pad(call: Call) -> Answer:
     """What is put around sees nothing, or what it repeats."""
     region, mode = call.input, call("mode", "constant")
     sides = call("pad")
-    how = {"constant": None, "reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode]
+    how: Any = {"constant": None, "reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode]
     for i in range(len(sides) // 2):
         axis = len(region.shape) - 1 - i
         before, after = sides[2 * i], sides[2 * i + 1]
@@ -229,29 +231,7 @@ def pixel_unshuffle(call: Call) -> Answer:
     *lead, c, h, w = call.input.shape
     n = len(lead)
     split = reshaped(call.input, (*lead, c, h // r, r, w // r, r))
-    extents = []
-    for before, after in zip(call.input.extents, split.extents, strict=True):
-        pitch = further_by(before, r) if before.axis in {n + 1, n + 2} else before.pitch
-        places = {n + 1: n + 1, n + 2: n + 3}
-        extents.append(Extent(after.ends, places.get(before.axis, before.axis) if pitch else None, pitch))
-    split = Region(split.shape, tuple(extents))
-    order = (*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    from archprof.receptive.region import permuted
-
-    moved = permuted(split, order)
-    kept = [(extent.axis, extent.pitch) for extent in moved.extents]
-    result = reshaped(moved, call.out)
-    again = []
-    for extent, (axis, pitch) in zip(result.extents, kept, strict=True):
-        again.append(Extent(extent.ends, axis - 2 if axis is not None and axis > n + 2 else None, pitch if axis and axis > n + 2 else None))
-    return Region(result.shape, tuple(again))
-
-
-def further_by(extent: Extent, r: int) -> tuple[int, int] | None:
-    """Return the pitch of every r-th position."""
-    from archprof.receptive.region import further
-
-    return further(extent.pitch, (1, r))
+    return reshaped(permuted(split, (*range(n + 1), n + 2, n + 4, n + 1, n + 3)), call.out)
 
 
 @sees("unfold")
@@ -266,11 +246,11 @@ def unfold(call: Call) -> Answer:
         region = gathered(region, axis, taps[:, None], None)
         shape = (*region.shape[:axis], call.out[axis], size, *region.shape[axis + 1 :])
         region = reshaped(region, shape)
-        from archprof.receptive.region import permuted
-
         return permuted(region, [*(i for i in range(len(shape)) if i != axis + 1), axis + 1])
     kernel = ints(call("kernel_size"), 2)
-    stride, dilation, sides = (ints(call(name, value), 2) for name, value in (("stride", 1), ("dilation", 1), ("padding", 0)))
+    stride, dilation, sides = (
+        ints(call(name, value), 2) for name, value in (("stride", 1), ("dilation", 1), ("padding", 0))
+    )
     *lead, c, h, w = region.shape
     n = len(lead)
     counts = [(size + 2 * p - d * (k - 1) - 1) // s + 1
@@ -279,8 +259,6 @@ def unfold(call: Call) -> Answer:
         line = np.arange(k * count)
         region = gathered(region, axis, ((line // count) * d + (line % count) * s - p)[:, None], None)
     region = reshaped(region, (*lead, c, kernel[0], counts[0], kernel[1], counts[1]))
-    from archprof.receptive.region import permuted
-
     return reshaped(permuted(region, (*range(n + 2), n + 3, n + 2, n + 4)), call.out)
 
 
@@ -292,6 +270,3 @@ def crop(call: Call) -> Answer:
         extra = region.shape[axis] - call.out[axis]
         region = gathered(region, axis, (np.arange(call.out[axis]) + extra // 2)[:, None], (1, 1))
     return region
-
-
-__all__ = ["dims"]

@@ -97,7 +97,9 @@ def compared(
         assert tensor is not None  # noqa: S101 - for the type checker
         for index in _places(tensor.shape, places, chance):
             (gradient,) = torch.autograd.grad(tensor[index], source, retain_graph=True, allow_unused=True)
-            found.append(Compared(names[i], index, claim(fields, names[i], index), _ends(gradient, fields.axes, precise)))
+            found.append(
+                Compared(names[i], index, claim(fields, names[i], index), _ends(gradient, fields.axes, precise))
+            )
     return found
 
 
@@ -210,7 +212,11 @@ class Linear(Recorder):
         if kind in PASSING:
             is_inplace = (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True
             return x if is_inplace or (args and args[-1] is True) else x * 1
-        if kind in {"sub", "rsub", "div"} and not name.endswith("_") or name in {"__sub__", "__truediv__", "__rsub__"}:
+        if (kind in {"sub", "rsub", "div"} and not name.endswith("_")) or name in {
+            "__sub__",
+            "__truediv__",
+            "__rsub__",
+        }:
             other = args[1] if len(args) > 1 else kwargs.get("other", 1)
             return x + other if kind != "div" else x * other
         if kind == "mul" and all(torch.is_tensor(t) and t.requires_grad for t in args[:2]) and not name.endswith("_"):
@@ -220,7 +226,9 @@ class Linear(Recorder):
         if kind.startswith(("max_pool", "adaptive_max_pool")):
             return _averaged(kind, x, *args[1:], **kwargs)
         if kind in {"softmax", "log_softmax", "softmin", "normalize"}:
-            dim = kwargs.get("dim", args[1] if len(args) > 1 and kind != "normalize" else (1 if kind == "normalize" else -1))
+            dim = kwargs.get(
+                "dim", args[1] if len(args) > 1 and kind != "normalize" else (1 if kind == "normalize" else -1)
+            )
             return x + x.sum(dim, keepdim=True)
         if kind in {"layer_norm", "rms_norm"}:
             shape = kwargs.get("normalized_shape", args[1] if len(args) > 1 else ())
@@ -245,7 +253,9 @@ def _averaged(kind: str, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
     elif asked.get("dilation", 1) in {1, (1,) * count}:
         stride = asked.get("stride") or asked["kernel_size"]
         more = {"ceil_mode": asked.get("ceil_mode", False)}
-        found = getattr(functional, f"avg_pool{count}d")(x, asked["kernel_size"], stride, asked.get("padding", 0), **more)
+        found = getattr(functional, f"avg_pool{count}d")(
+            x, asked["kernel_size"], stride, asked.get("padding", 0), **more
+        )
     else:
         kernel = asked["kernel_size"]
         sizes = (kernel,) * count if isinstance(kernel, int) else tuple(kernel)
