@@ -297,9 +297,10 @@ def field(model: str, path: str, checks: bool, input_: str, output: str | None, 
     click.echo(fields.page(profile, found, View(path=path, **terminal(color))), nl=False)
     if checks:
         from archprof.runs.gradient import check as oracle
+        from archprof.runs.gradient import told
 
         rows = oracle(profile, found)
-        click.echo(fields.told(rows), nl=False)
+        click.echo(told(rows), nl=False)
         sys.exit(0 if all(row.is_equal for row in rows) else 1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.text import Text
 
@@ -11,9 +11,6 @@ from archprof.receptive import Field, Fields, by_axis
 from archprof.renderers import View
 from archprof.renderers.terminal import grid, percent, printed, short
 from archprof.result import Profile, shape
-
-if TYPE_CHECKING:
-    from archprof.runs.gradient import Compared
 
 SHOWN = 5
 """So many warnings are printed."""
@@ -30,7 +27,7 @@ def page(profile: Profile, found: Fields, view: View) -> str:
     )
     sizes = " x ".join(map(str, found.sizes))
     line = f"{profile.model}: what an output sees of the input {found.input!r}, along axes of {sizes}"
-    rows = [("op", "type", "output", "size", "stride", "padding", "of input", "")]
+    rows: list[tuple[str, ...]] = [("op", "type", "output", "size", "stride", "padding", "of input", "")]
     for op in (ops[number] for number in numbers):
         fields = found.fields[op.name]
         cells = ["?", "?", "?", "?", "unknown"] if fields is None else described(fields, found.sizes)
@@ -50,9 +47,12 @@ def page(profile: Profile, found: Fields, view: View) -> str:
         names = ", ".join(found.unknown[:SHOWN])
         below.append(Text(f"! {len(found.unknown)} ops see nobody knows what: {names}"))
     below.append(
-        Text("size = positions of the receptive field from the first to the last, as if the input had no borders; padding = how far that of "
-             "the first output begins before the input. Holes (dilation) and masks of attention are not looked at.")
-    )  # fmt: skip
+        Text(
+            "size = positions of the receptive field from the first to the last, as if the input had no borders; padding = "
+            "how far that of the first output begins before the input. Holes (dilation) and masks of attention are not "
+            "looked at."
+        )
+    )
     return printed([Text(line), lines, *below], view)
 
 
@@ -94,11 +94,3 @@ def described(fields: Sequence[Field], sizes: Sequence[int]) -> list[str]:
 
 def _known(value: Any) -> str:
     return "-" if value is None else str(value)
-
-
-def told(rows: Sequence[Compared]) -> str:
-    """Return how claims fare against the gradient, in lines."""
-    wrong = [row for row in rows if not row.is_equal]
-    lines = [f"gradient check: {len(rows) - len(wrong)} of {len(rows)} outputs see what is claimed"]
-    lines += [f"! {row.op}{list(row.index)}: claimed {row.claimed}, gradient {row.found}" for row in wrong]
-    return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 import archprof
 from archprof.receptive import receptive_field
@@ -228,7 +228,7 @@ class Random(nn.Module):
 
     def __init__(self, seed):
         super().__init__()
-        chance = random.Random(seed)
+        chance = random.Random(seed)  # noqa: S311 - no secrets
         self.count = chance.choice([1, 1, 2, 2, 3])
         self.size = tuple(chance.randint(9, {1: 40, 2: 17, 3: 10}[self.count]) for _ in range(self.count))
         self.steps = nn.ModuleList()
@@ -304,7 +304,7 @@ def test_resnet_50_v1_has_the_published_field():
     net = resnet50()
     for stage in (net.layer2, net.layer3, net.layer4):
         stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
-    profile, _, _, fields = fields_of(net, 1, 3, 224, 224)
+    _, _, _, fields = fields_of(net, 1, 3, 224, 224)
     name = next(n for n in fields.fields if n.startswith("layer4.2.add"))
     assert fields.fields[name][0].size == 483
 

@@ -10,15 +10,12 @@ import operator
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
-
-import numpy as np
 
 from archprof.errors import UserError
 from archprof.graph import Graph
 from archprof.ops import RULES, tensors
-from archprof.receptive.region import NOTHING, Extent, Region, nothing, start, union
+from archprof.receptive.region import Region, nothing, start, union
 from archprof.receptive.rules import SEES, Call, put, regions_in
 from archprof.receptive.summary import COLUMNS, Field, by_axis, misaligned, summary
 from archprof.records import Column, Facts, Op, Weight
@@ -113,7 +110,7 @@ def _writes(name: str) -> bool:
     }
 
 
-def columns(traced: Any) -> list[tuple[Column, list[str | None]]]:
+def columns(traced: Any) -> list[tuple[Column, list[Any]]]:
     """Return a column each for the size, stride and padding of what every op sees, per axis of the input."""
     found = fields_of(traced).fields
     rows = [found[op.name] for op in traced.graph.ops]
@@ -222,4 +219,4 @@ def _write_through(graph: Graph, op: Op, known: dict[tuple[str, int], Region | N
             key = base.producer, base.output
             before = known.get(key)
             simple = view.kind == "getitem" and before is not None and value is not None
-            known[key] = written(before, view.arguments.get("index"), value) if simple else None
+            known[key] = written(before, view.arguments.get("index"), value) if simple else None  # type: ignore[bad-argument-type]

@@ -49,8 +49,8 @@ def getitem(call: Call) -> Answer:
             region = part(region, axis, entry)
             place += 1
         else:
-            entry %= region.shape[axis] or 1
-            region = part(region, axis, slice(entry, entry + 1))
+            at = entry % (region.shape[axis] or 1)
+            region = part(region, axis, slice(at, at + 1))
             gone.append(axis)
         axis += 1
     return reshaped(dropped(region, gone), call.out) if new else dropped(region, gone)

@@ -61,11 +61,10 @@ def einsum(call: Call) -> Answer:
             return None
         gone = [i for i, c in enumerate(term) if c not in right]
         rest = [c for c in term if c in right]
-        region = reduced(region, gone, keep=False)
-        order = sorted(range(len(rest)), key=lambda i: right.index(rest[i]))
-        region = permuted(region, order)
-        sizes = dict(zip([rest[i] for i in order], region.shape, strict=True))
-        parts.append(reshaped(region, [sizes.get(c, 1) for c in right]))
+        ranks = [right.index(c) for c in rest]
+        kept = permuted(reduced(region, gone, keep=False), sorted(range(len(rest)), key=ranks.__getitem__))
+        sizes = dict(zip(sorted(rest, key=right.index), kept.shape, strict=True))
+        parts.append(reshaped(kept, [sizes.get(c, 1) for c in right]))
     return union(parts, call.out)
 
 
@@ -88,12 +87,11 @@ def attention(call: Call) -> Answer:
         keys = [reduced(r, [-2]) for r in keys]
     rank = len(call.out)
     parts = []
-    for region in (reduced(query, [-1]), *keys):
-        region = aligned(region, rank)
-        if rank > 2 and region.shape[-3] not in {1, call.out[-3]}:
-            region = mixed(region, [-3])  # groups of heads share their keys
-            region = replace(region, shape=(*region.shape[:-3], 1, *region.shape[-2:]))
-        parts.append(region)
+    for one in (reduced(query, [-1]), *keys):
+        part = aligned(one, rank)
+        if rank > 2 and part.shape[-3] not in {1, call.out[-3]}:
+            part = reduced(part, [-3])  # groups of heads share their keys
+        parts.append(part)
     found = union(parts, call.out)
     return (found,) + (None,) * (len(call.op.outputs) - 1)
 

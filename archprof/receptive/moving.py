@@ -68,7 +68,7 @@ def permute(call: Call) -> Answer:
         for place, axis in sorted(zip(right, left, strict=True)):
             order.insert(place, axis)
     elif kind in {"transpose", "swapaxes", "swapdims"} or rank > 1:
-        a, b = dims(whole_numbers(rest), rank) if kind[:1] in "s" or kind == "transpose" else (rank - 2, rank - 1)
+        a, b = dims(whole_numbers(rest), rank) if kind[:1] == "s" or kind == "transpose" else (rank - 2, rank - 1)
         if kind == "get" and call.out == call.input.shape:
             return None if call.out[-1] == call.out[-2] else call.input
         order[a], order[b] = order[b], order[a]
@@ -165,7 +165,7 @@ def narrow(call: Call) -> Answer:
     """A piece along one axis, or one place."""
     rest, named = settings(call)
     names = ("dim", "index") if call.op.kind == "select" else ("dim", "start", "length")
-    axis, start, length = ([*rest, *(named[name] for name in names[len(rest) :])] + [1])[:3]
+    axis, start, length = [*rest, *(named[name] for name in names[len(rest) :]), 1][:3]
     if not isinstance(start, int):
         return None
     axis %= len(call.input.shape)
@@ -186,19 +186,19 @@ def cat(call: Call) -> Answer:
 def joined(parts: Sequence[Region], axis: int, shape: Sequence[int]) -> Region:
     """Return tensors one after the other along an axis."""
     extents = []
-    for each in zip(*(part.extents for part in parts), strict=True):
+    for each in zip(*(region.extents for region in parts), strict=True):
         varied = any(e.ends.shape[axis + 1] > 1 for e in each) or any(
             e.ends.shape != each[0].ends.shape or (e.ends != each[0].ends).any() for e in each[1:]
         )
-        seen = [e for e, part in zip(each, parts, strict=True) if not part.is_nothing]
+        seen = [e for e, region in zip(each, parts, strict=True) if not region.is_nothing]
         where, pitch = common_pitch(seen)
         where, pitch = (None, None) if where == axis else (where, pitch)
         if not varied:
             extents.append(Extent(each[0].ends, where, pitch))
             continue
         wide = np.broadcast_shapes(*((*e.ends.shape[: axis + 1], 1, *e.ends.shape[axis + 2 :]) for e in each))
-        pieces = [np.broadcast_to(e.ends, (*wide[: axis + 1], part.shape[axis], *wide[axis + 2 :]))
-                  for e, part in zip(each, parts, strict=True)]  # fmt: skip
+        pieces = [np.broadcast_to(e.ends, (*wide[: axis + 1], region.shape[axis], *wide[axis + 2 :]))
+                  for e, region in zip(each, parts, strict=True)]  # fmt: skip
         extents.append(Extent(np.concatenate(pieces, axis + 1), where, pitch))
     return Region(tuple(shape), tuple(extents))
 
@@ -215,7 +215,7 @@ def stack(call: Call) -> Answer:
 def channel_shuffle(call: Call) -> Answer:
     """Channel i of group g is channel g of group i."""
     region, groups = call.input, call("groups", position=1)
-    n, c, *size = region.shape
+    c = region.shape[1]
     order = np.arange(c).reshape(groups, c // groups).T.reshape(-1)
     return gathered(region, 1, order[:, None], None)
 

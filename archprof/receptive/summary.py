@@ -36,8 +36,9 @@ class Field:
     """What an op's output sees along one input axis.
 
     `size` is the most positions any element sees, first to last, as if the input had no borders, `seen` with its borders
-    (and `size` too where the elements have no such order that they could go on). `stride` is how far the interval moves from one output to the next, on average where it differs,
-    `padding` how far that of the first one begins before the input; None where the op has no such order along an axis.
+    (and `size` too where the elements have no such order that they could go on). `stride` is how far the interval moves
+    from one output to the next, on average where it differs, `padding` how far that of the first one begins before the
+    input; None where the op has no such order along an axis.
     `sizes` are those of one period (phases of a transposed convolution), `paths` those of the inputs it joins.
     """
 
@@ -53,6 +54,7 @@ class Field:
 def summary(
     region: Region | None, sizes: Sequence[int], joined: Sequence[Region | None] = ()
 ) -> tuple[Field, ...] | None:
+    """Return the Field of a region along every axis of the input, of those `sizes`; None where it is unknown."""
     if region is None:
         return None
     found = []
@@ -89,13 +91,14 @@ def summary(
                 phases if len(set(phases)) > 1 else (),
                 is_whole,
                 paths if len(set(paths)) > 1 else (),
-            )  # fmt: skip
+            )
         )
     return tuple(found)
 
 
 def _size(region: Region, number: int) -> int:
-    _, _, low, high = region.extents[number].ends
+    extent = region.extents[number]
+    low, high = extent.ends[2:] if extent.pitch else extent.ends[:2]
     return int(((-high - low + 1) * (low < NOTHING)).max())
 
 
@@ -109,7 +112,7 @@ def misaligned(op: Op, regions: Sequence[Region | None]) -> list[str]:
         moving = [(e, p) for p in parts for e in [p.extents[number]] if e.axis is not None and e.pitch is not None]
         if len(moving) < 2 or len({e.axis for e, _ in moving}) > 1:
             continue
-        strides = [Fraction(e.pitch[1], e.pitch[0]) for e, _ in moving]
+        strides = [Fraction(s, p) for e, _ in moving for p, s in [e.pitch or (1, 0)]]
         if len(set(strides)) > 1:
             found.append(
                 f"{op.name}: axis {number}: its branches move by {' and '.join(map(str, dict.fromkeys(strides)))}"

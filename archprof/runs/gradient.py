@@ -110,6 +110,14 @@ def check(profile: Profile, fields: Fields) -> list[Compared]:
     return compared(with_weights(opened), opened.inputs, [op.kind for op in ops], [op.name for op in ops], fields)
 
 
+def told(rows: Sequence[Compared]) -> str:
+    """Return how claims fare against the gradient, in lines."""
+    wrong = [row for row in rows if not row.is_equal]
+    lines = [f"gradient check: {len(rows) - len(wrong)} of {len(rows)} outputs see what is claimed"]
+    lines += [f"! {row.op}{list(row.index)}: claimed {row.claimed}, gradient {row.found}" for row in wrong]
+    return "\n".join(lines) + "\n"
+
+
 def claim(fields: Fields, name: str, index: Sequence[int]) -> tuple[tuple[int, int] | None, ...]:
     """Return first and last position along each input axis that an element of an op's first output is said to see."""
     region = fields.regions[name][0]
@@ -223,23 +231,26 @@ class Linear(Recorder):
             return args[0] + args[1]  # a gate
         if kind in {"matmul", "bmm", "einsum"} and all(t.requires_grad for t in tensors_in(args)):
             return _tamed(func(*args, **kwargs))
-        if kind.startswith(("max_pool", "adaptive_max_pool")):
-            return _averaged(kind, x, *args[1:], **kwargs)
-        if kind in {"softmax", "log_softmax", "softmin", "normalize"}:
-            dim = kwargs.get(
-                "dim", args[1] if len(args) > 1 and kind != "normalize" else (1 if kind == "normalize" else -1)
-            )
-            return x + x.sum(dim, keepdim=True)
-        if kind in {"layer_norm", "rms_norm"}:
-            shape = kwargs.get("normalized_shape", args[1] if len(args) > 1 else ())
-            return x + x.mean(tuple(range(-len(shape), 0)), keepdim=True)
-        if kind in {"group_norm", "instance_norm"}:
-            groups = kwargs.get("num_groups", args[1] if len(args) > 1 and kind == "group_norm" else x.shape[1])
-            parts = x.reshape(x.shape[0], groups, -1)
-            return (parts + parts.mean(-1, keepdim=True)).reshape(x.shape)
-        if kind == "scaled_dot_product_attention":
-            return _attended(*args, **kwargs)
-        return None
+        return _mixed(kind, x, *args[1:], **kwargs)
+
+
+def _mixed(kind: str, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Return what stands for an op that brings elements together; None where it will do itself."""
+    if kind.startswith(("max_pool", "adaptive_max_pool")):
+        return _averaged(kind, x, *args, **kwargs)
+    if kind in {"softmax", "log_softmax", "softmin", "normalize"}:
+        dim = kwargs.get("dim", args[0] if args and kind != "normalize" else (1 if kind == "normalize" else -1))
+        return x + x.sum(dim, keepdim=True)
+    if kind in {"layer_norm", "rms_norm"}:
+        shape = kwargs.get("normalized_shape", args[0] if args else ())
+        return x + x.mean(tuple(range(-len(shape), 0)), keepdim=True)
+    if kind in {"group_norm", "instance_norm"}:
+        groups = kwargs.get("num_groups", args[0] if args and kind == "group_norm" else x.shape[1])
+        parts = x.reshape(x.shape[0], groups, -1)
+        return (parts + parts.mean(-1, keepdim=True)).reshape(x.shape)
+    if kind == "scaled_dot_product_attention":
+        return _attended(x, *args, **kwargs)
+    return None
 
 
 def _averaged(kind: str, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
