@@ -1,5 +1,6 @@
 """Receptive fields: worked out by hand, against the gradient, and as they are published."""
 
+import copy
 import random
 from fractions import Fraction
 
@@ -280,6 +281,72 @@ def test_random_nets_see_where_their_gradient_is_not_zero(start):
             assert found.is_equal, (seed, found, net)
 
 
+def windows(x, net):
+    """Attention within windows of 4 x 4 that are shifted by 2, as in Swin."""
+    x = torch.roll(x, (-2, -2), (2, 3))
+    n, c, h, w = x.shape
+    x = x.view(n, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(-1, 16, c)
+    x = net(x, x, x, need_weights=False)[0]
+    x = x.view(n, h // 4, w // 4, 4, 4, c).permute(0, 5, 1, 3, 2, 4).reshape(n, c, h, w)
+    return torch.roll(x, (2, 2), (2, 3))
+
+
+def in_place(x, c):
+    y = torch.zeros(1, 4, 14, 14, dtype=x.dtype, device=x.device)
+    y[0, 1:3, 2:, :-2].copy_(c(x)[0, :2])
+    return y * 1
+
+
+C, C2 = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(8, 4, 3, groups=2)
+MAPS = {
+    "groups of channels that see other things": Of(lambda x, a, b: b(torch.cat([x, a(x)], 1)), C, C2),
+    "depthwise": Of(lambda x, a, b: b(torch.cat([x, a(x)], 1)), C, nn.Conv2d(8, 8, (1, 4), (2, 3), groups=8)),
+    "transposed groups": Of(lambda x, a, b: b(torch.cat([x, a(x)], 1)), C, nn.ConvTranspose2d(8, 4, 3, 2, groups=2)),
+    "shuffled channels": Of(lambda x, a, b, f: b(f(torch.cat([x, a(x)], 1))), C, C2, nn.ChannelShuffle(2)),
+    "pixels to space": Of(lambda x, a, c: c(F.pixel_shuffle(torch.cat([x, a(x)], 1), 2)), C, nn.Conv2d(2, 1, 3)),
+    "space to pixels": Of(lambda x, c: c(F.pixel_unshuffle(x, 2)), nn.Conv2d(16, 1, 3)),
+    "patches": Of(lambda x: F.unfold(x, (3, 2), (2, 1), 1, (2, 3))),
+    "windows of one axis": Of(lambda x: x.unfold(3, 4, 3).sum(-1)),
+    "shifted windows": Of(windows, nn.MultiheadAttention(4, 2, batch_first=True)),
+    "rows by einsum": Of(lambda x: torch.einsum("nchw,ndhw->nhcd", x, x)),
+    "columns by matmul": Of(lambda x: x[..., :3] @ x[..., :3, :]),
+    "bicubic": nn.Upsample(scale_factor=2, mode="bicubic"),
+    "bicubic between corners": nn.Upsample(size=(20, 7), mode="bicubic", align_corners=True),
+    "smaller, antialiased": Of(lambda x: F.interpolate(x, (5, 9), mode="bilinear", antialias=True)),
+    "smaller by a third": Of(lambda x: F.interpolate(x, scale_factor=0.7, mode="bilinear")),
+    "response beside": Of(lambda x, c: nn.functional.local_response_norm(torch.cat([x, c(x)], 1), 3), C),
+    "stacked": Of(lambda x, c: torch.stack([x, c(x)], 2)[:, :, 1], C),
+    "halves": Of(lambda x, c: c(torch.cat(x.chunk(2, 3)[::-1], 3)), C),
+    "each one twice": Of(lambda x, c: c(x.repeat_interleave(2, 3)), C),
+    "tiled": Of(lambda x, c: c(x.repeat(1, 1, 2, 1)), C),
+    "written into a part": Of(in_place, C),
+    "norm of a place": Of(lambda x, n: n(x.permute(0, 2, 3, 1)), nn.LayerNorm(4)),
+    "norm of groups": Of(lambda x, c, n: n(torch.cat([x, c(x)], 1)), C, nn.GroupNorm(4, 8)),
+    "tokens": Of(lambda x, c: c(x.flatten(2).transpose(1, 2).transpose(1, 2).reshape(x.shape)), C),
+    "rows in both directions": Of(lambda x, n: n(x[0].permute(1, 2, 0))[0], nn.GRU(4, 3, bidirectional=True)),
+    "rows one after the other": Of(lambda x, n: n(x[0].permute(1, 2, 0))[0], nn.LSTM(4, 3, 2)),
+    "causal rows": Of(lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True)),
+    "mirrored": Of(lambda x, c: c(F.pad(x, (3, 2, 1, 0), mode="reflect")), C),
+    "around a corner": nn.Conv2d(4, 1, 5, 2, padding=2, padding_mode="circular"),
+    "largest of a dilated window": nn.MaxPool2d(3, 2, 1, 2),
+    "ceiling": nn.AvgPool2d(3, 2, 1, ceil_mode=True),
+    "crop": Of(lambda x, c: c(x[:, :, 2:-1, 1::3]), C),
+    "left out": Of(lambda x, c: c(F.pad(x, (-2, 1, -1, -1))), C),
+    "gate of a column": Of(lambda x, c: c(x * x.mean(2, keepdim=True)), C),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MAPS)
+def test_maps_see_where_their_gradient_is_not_zero(what):
+    net = copy.deepcopy(MAPS[what])
+    profile, _, opened, fields = fields_of(net, 1, 4, 12, 12)
+    assert not fields.unknown
+    ops = profile.network.ops
+    found = compared(net, opened.inputs, [op.kind for op in ops], [op.name for op in ops], fields, ops=5, places=8)
+    assert found
+    assert [each for each in found if not each.is_equal] == []
+
+
 # https://distill.pub/2019/computing-receptive-fields (Araujo et al. 2019), table of popular networks: AlexNet 195, VGG-16
 # 212, ResNet-50 483 before global pooling. In torchvision's ResNet-50 (v1.5) the stride of the first block of a stage is in its
 # 3 x 3 and not in the 1 x 1 before it: the three windows of 2 more pixels are taken at the stride before, so that it is
@@ -342,3 +409,46 @@ def test_what_is_written_into_a_part_is_seen():
         return y * 1
 
     assert intervals(Of(run), 1, 1, 4) == [None, None, (0, 0), (1, 1)]
+
+
+def archprof_says(*words):
+    from click.testing import CliRunner
+
+    from archprof.cli import main
+
+    return CliRunner().invoke(main, ["field", *words])
+
+
+def test_the_page_tells_size_stride_padding_and_what_sees_everything():
+    page = archprof_says("resnet18").output
+    (row,) = [line.split() for line in page.splitlines() if "layer4.1.conv2" in line]
+    assert row[2:6] == ["1x512x7x7", "435", "32", "217"]  # 307 + 2 x 2 x 32; 153 + 2 x 32
+    (row,) = [line for line in page.splitlines() if "avgpool" in line]
+    assert "whole input" in row
+    assert "paths" in page
+
+
+def test_a_check_from_the_command_line_compares_with_the_gradient():
+    result = archprof_says("lenet5", "--check")
+    assert result.exit_code == 0, result.output
+    assert "gradient check: 18 of 18 outputs see what is claimed" in result.output
+
+
+def test_an_input_that_is_not_there_is_the_users_mistake():
+    result = archprof_says("resnet18", "--of", "nobody")
+    assert result.exit_code == 2
+    assert "there is no input 'nobody'" in result.output + result.stderr
+
+
+def test_growth_is_plotted(tmp_path):
+    pytest.importorskip("matplotlib")
+    result = archprof_says("resnet18", "-o", str(tmp_path / "growth.svg"))
+    assert result.exit_code == 0, result.output
+    assert "resnet18: receptive field" in (tmp_path / "growth.svg").read_text("utf-8")
+
+
+def test_columns_are_there_when_they_are_asked_for():
+    profile = archprof.profile("resnet18", field=True)
+    row = profile.table.loc["layer4.1.conv2"]
+    assert (row["receptive_field"], row["effective_stride"], row["effective_padding"]) == ("435", "32", "217")
+    assert "receptive_field" not in archprof.profile("resnet18").columns

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from archprof.receptive.gathering import gathered
-from archprof.receptive.moving import settings
+from archprof.receptive.moving import joined, settings
 from archprof.receptive.region import Extent, Region, agreed, aligned, mixed, permuted, reduced, reshaped, union
 from archprof.receptive.rules import Answer, Call, dims, sees
 from archprof.receptive.sliding import channels, still
@@ -182,14 +182,16 @@ def cumulative(call: Call) -> Answer:
     return (running(call.input, call("dim") % len(call.out)),) * len(call.op.outputs)
 
 
-def running(region: Region, axis: int) -> Region:
-    """Return what is seen where every place along an axis reads all before it."""
+def running(region: Region, axis: int, *, back: bool = False) -> Region:
+    """Return what is seen where every place along an axis reads all before it, or all behind it."""
     region = agreed(region, [axis])
 
     def change(extent: Extent) -> Extent:
         if not extent.varies(axis):
             return extent
-        ends = np.minimum.accumulate(extent.ends, axis=axis + 1)
+        ends = np.flip(extent.ends, axis + 1) if back else extent.ends
+        ends = np.minimum.accumulate(ends, axis=axis + 1)
+        ends = np.flip(ends, axis + 1) if back else ends
         return Extent(np.concatenate([ends[:2], ends[:2]])) if extent.axis == axis else replace(extent, ends=ends)
 
     return region.shaped(region.shape, change)
@@ -197,14 +199,18 @@ def running(region: Region, axis: int) -> Region:
 
 @sees("lstm", "gru", "rnn_tanh", "rnn_relu")
 def recurrent(call: Call) -> Answer:
-    """All times up to its own; in both directions, or behind, all times."""
+    """All times up to its own; in the other direction, all from its own on; a second layer on both, all times."""
     region = call("input")
     if len(region.shape) != 3:
         return None
     time = 1 if call("batch_first") else 0
     region = mixed(region, [2])
     last = reduced(region, [time])
-    shown = mixed(region, [time]) if call("bidirectional") else running(region, time)
+    shown = running(region, time)
+    if call("bidirectional"):
+        half = call.out[2] // 2
+        ways = [replace(r, shape=(*r.shape[:2], half)) for r in (shown, running(region, time, back=True))]
+        shown = joined(ways, 2, call.out) if call("num_layers") == 1 else mixed(region, [time])
     state = permuted(last, (1, 0, 2)) if time else last
     shapes = [tensor.shape for tensor in call.op.outputs]
     return tuple(replace(r, shape=shape) for r, shape in zip((shown, state, state), shapes, strict=False))

@@ -84,8 +84,12 @@ def compared(
         raise UserError(f"it does not run in double precision with linear activations: {error}") from error
     if recorder.kinds != list(kinds):
         raise UserError("run with values, it does other things than on shapes: there is nothing to compare")
-    able = [i for i, tensor in enumerate(recorder.made) if tensor is not None and tensor.requires_grad and tensor.numel()
-            and fields.regions[names[i]][0] is not None]  # fmt: skip
+    able = [
+        i
+        for i, (tensor, version) in enumerate(zip(recorder.made, recorder.versions, strict=True))
+        if tensor is not None and tensor.requires_grad and tensor.numel() and tensor._version == version  # noqa: SLF001
+        and fields.regions[names[i]][0] is not None
+    ]  # fmt: skip
     if not able:
         return []
     step = max(1, len(able) // ops)
@@ -190,6 +194,7 @@ class Linear(Recorder):
         super().__init__({}, is_meta=False)
         self.kinds: list[str] = []
         self.made: list[torch.Tensor | None] = []
+        self.versions: list[int] = []
 
     def learn(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any
@@ -209,6 +214,7 @@ class Linear(Recorder):
             self.kinds.append(seen.kind)
             tensor = tensors_in(args[0] if result is None else result)[0]
             self.made.append(tensor if tensor.is_floating_point() else None)
+            self.versions.append(tensor._version)  # noqa: SLF001 - what is written over later is no longer what was made
         return result
 
     def stand_in(self, kind: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
