@@ -137,7 +137,7 @@ WHOLE = [
     nn.GroupNorm(1, 1),
     nn.InstanceNorm1d(1),
     nn.LayerNorm(12),
-    nn.LSTM(1, 2, bidirectional=True, batch_first=True),
+    nn.LSTM(1, 2, 2, bidirectional=True, batch_first=True),
     Of(lambda x, c: c(x * x.mean(-1, keepdim=True)), conv(3)),  # and all behind it
 ]
 
