@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from archprof.receptive import Field, Fields, by_axis
+from archprof.receptive import ANYWHERE, Field, Fields, by_axis
 from archprof.renderers import View
 from archprof.renderers.terminal import grid, percent, printed, short
 from archprof.result import Profile, shape
@@ -31,6 +31,8 @@ def page(profile: Profile, found: Fields, view: View) -> str:
     for op in (ops[number] for number in numbers):
         fields = found.fields[op.name]
         cells = ["?", "?", "?", "?", "unknown"] if fields is None else described(fields, found.sizes)
+        if op.kind in ANYWHERE and fields is not None:
+            cells[-1] = "; ".join(filter(None, (cells[-1], "anywhere: data say where")))
         rows.append((short(op.name), op.layer or op.kind, shape(op), *cells))
     lines, heads = grid(), rows.pop(0)
     for number, head in enumerate(heads):

@@ -2,6 +2,7 @@
 
 import copy
 import random
+import time
 from fractions import Fraction
 
 import pytest
@@ -445,6 +446,25 @@ def test_growth_is_plotted(tmp_path):
     result = archprof_says("resnet18", "-o", str(tmp_path / "growth.svg"))
     assert result.exit_code == 0, result.output
     assert "resnet18: receptive field" in (tmp_path / "growth.svg").read_text("utf-8")
+
+
+def test_where_data_say_what_is_read_it_may_be_anywhere():
+    net = Of(lambda x, c: F.grid_sample(c(x), torch.zeros(1, 3, 3, 2, dtype=x.dtype, device=x.device)), C)
+    profile, _, _, fields = fields_of(copy.deepcopy(net), 1, 4, 12, 12)
+    assert fields.fields[profile.network.ops[-1].name][0].is_whole
+    from archprof.fields import page
+    from archprof.renderers import View
+
+    assert "anywhere: data say where" in page(profile, fields, View())
+
+
+def test_resnet_50_takes_less_than_half_a_second():
+    def seconds():
+        begin = time.process_time()
+        archprof.profile("torchvision:resnet50").receptive_field()
+        return time.process_time() - begin
+
+    assert min(seconds() for _ in range(4)) < 0.5
 
 
 def test_columns_are_there_when_they_are_asked_for():

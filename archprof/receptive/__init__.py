@@ -31,6 +31,14 @@ SAME = frozenset({
 """Kinds outside that family that read the element of the same place."""
 
 
+ANYWHERE = frozenset({
+    "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "grid_sample", "deform_conv2d", "gather", "index_select",
+    "take_along_dim", "nms", "topk", "sort", "argsort", "max_unpool1d", "max_unpool2d", "max_unpool3d",
+    "fractional_max_pool2d", "fractional_max_pool3d", "masked_select",
+})  # fmt: skip
+"""Kinds whose data say where they read: what they may see is told, which is all there is along an axis."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fields:
     """The receptive fields of a graph: by op name what each output sees (None: unknown), the input and its axes, warnings."""
