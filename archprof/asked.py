@@ -21,7 +21,10 @@ def profiled(model: str, options: Mapping[str, Any]) -> Profile:
 
     optimizer = options["optimizer"] if options.get("backward") else ""
     wanted = {name: options.get(name, "") for name in ("convention", "on")}
-    return profile(model, **chosen(options), **wanted, optimizer=optimizer)
+    field = any(
+        name in options.get("columns", ()) for name in ("receptive_field", "effective_stride", "effective_padding")
+    )
+    return profile(model, **chosen(options), **wanted, optimizer=optimizer, field=field)
 
 
 def timed(model: str, options: Mapping[str, Any]) -> Profile:

@@ -27,6 +27,7 @@ from archprof.options import (
     view_options,
 )
 from archprof.run_commands import calibrate, signal, time_
+from archprof.seeing import field
 from archprof.spec_commands import check, expand, new, schema
 
 
@@ -279,7 +280,7 @@ def list_(what: str, color: str) -> None:
     click.echo(listing(what, **terminal(color)), nl=False)
 
 
-for command in (time_, signal, calibrate, check, expand, new, schema):
+for command in (field, time_, signal, calibrate, check, expand, new, schema):
     main.add_command(command)
 
 

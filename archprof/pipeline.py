@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from archprof import __version__, conventions, roofline, sources
+from archprof import __version__, conventions, receptive, roofline, sources
 from archprof.analyses import ANALYSES
 from archprof.backward import columns as training
 from archprof.build import build
@@ -61,6 +61,7 @@ def profile(
     convention: str = "",
     optimizer: str = "",
     on: str | Device = "",
+    field: bool = False,
 ) -> Profile:
     """Return the Profile of a model, without its weights and, where shapes are enough, without running it.
 
@@ -74,6 +75,7 @@ def profile(
     A model that looks at its data is told what follows from real tensors in `inputs`; where that is not enough, it runs once
     on the CPU, on random data where `inputs` has none. `notes` says so.
     `convention` adds a column with the counts of another tool (`archprof list conventions`).
+    `field` adds columns with the receptive field of every op, its stride and padding.
     `on` names a device (`archprof list devices`), or is one, and adds columns with the least time each op takes there.
     Raises UserError, SpecError with every mistake of a spec, ModelError with the partial profile where the model fails.
 
@@ -85,7 +87,8 @@ def profile(
     with ALONE:
         opened = opened_by(model, inputs, batch, dtype, settings, memo)
         traced, notes = traced_somewhere(opened, memo)
-    return profile_of(opened, traced, notes, convention=convention, optimizer=optimizer, device=device or None)
+    asked = {"convention": convention, "optimizer": optimizer, "field": field}
+    return profile_of(opened, traced, notes, **asked, device=device or None)
 
 
 def opened_by(
@@ -111,6 +114,7 @@ def profile_of(
     *,
     convention: str = "",
     optimizer: str = "",
+    field: bool = False,
     device: Device | None = None,
 ) -> Profile:
     """Return the Profile of what was traced; raise ModelError with it where the model failed."""
@@ -123,6 +127,9 @@ def profile_of(
     if parts:
         notes += (f"without a rule, and counted by the operations they are made of: {', '.join(sorted(parts))}",)
     columns, values, outside = measured(traced, convention, optimizer)
+    if field:
+        for column, found in receptive.columns(traced):
+            columns[column.name], values[column.name] = column, found
     if device is not None:
         roof = roofline.roofline(graph, device)
         notes += (str(roof),)

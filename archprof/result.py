@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import networkx
     import pandas
 
+    from archprof.receptive import Fields
     from archprof.verify import Verification
 
 
@@ -242,6 +243,17 @@ class Profile:
         from archprof.verify import verify
 
         return verify(self)
+
+    def receptive_field(self, input: str = "") -> Fields:
+        """Return what every op sees of an input (by default the first one), per axis; see `archprof.receptive`.
+
+        Raises UserError for a profile made by other means, or where no input has such an axis.
+        """
+        from archprof.receptive import fields_of
+
+        if self._run is None:
+            raise UserError("only what `profile` returned can be asked for its receptive fields")
+        return fields_of(self._run[0], input)
 
     def to_json(self) -> str:
         """Return the whole profile as one JSON document (`archprof/renderers/profile.schema.json`)."""

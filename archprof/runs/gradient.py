@@ -1,0 +1,298 @@
+"""The oracle of receptive fields: where the gradient of one output with respect to the input is not zero.
+
+The model runs on the CPU in double precision, with positive weights, activations made linear, and the largest of a window
+replaced by its mean: else zeros of its own (a ReLU that is off, weights that cancel) would look like a smaller field.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from archprof import inputs as given_inputs
+from archprof.errors import UserError
+from archprof.meta import Seen, described, tensors_in
+from archprof.receptive import Fields
+from archprof.receptive.region import NOTHING
+from archprof.result import Profile
+from archprof.substrate import with_weights
+from archprof.trace import Recorder
+
+OPS, PLACES = 6, 3
+"""So many ops of a network are looked at, each at so many places."""
+
+PASSING = frozenset({
+    "relu", "relu6", "gelu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh", "sigmoid", "tanh", "elu", "selu",
+    "celu", "leaky_relu", "log_sigmoid", "softplus", "softsign", "softshrink", "hardshrink", "tanhshrink", "threshold",
+    "prelu", "rrelu", "exp", "sqrt", "rsqrt", "log", "square", "abs", "clamp", "clamp_min", "clamp_max", "neg", "erf",
+    "reciprocal", "pow", "scaled_tanh", "dropout", "dropout2d", "dropout3d", "alpha_dropout", "sign", "round", "floor",
+})  # fmt: skip
+"""Kinds of op of one element that are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One element of an op's output: what it is said to see along each input axis, and what its gradient says it sees."""
+
+    op: str
+    index: tuple[int, ...]
+    claimed: tuple[tuple[int, int] | None, ...]
+    found: tuple[tuple[int, int] | None, ...]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether both say the same; along no axis is anything seen where one is empty."""
+        return self.claimed == self.found
+
+
+def compared(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    kinds: Sequence[str],
+    names: Sequence[str],
+    fields: Fields,
+    *,
+    ops: int = OPS,
+    places: int = PLACES,
+    seed: int = 0,
+) -> list[Compared]:
+    """Return claims of `fields` beside the gradient's answer, for `ops` ops (the last among them) at `places` places each.
+
+    `module` is changed: it is on the CPU and may be had for nothing else. `kinds` and `names` are those of its ops.
+    Raises UserError where it does not run this way.
+    """
+    chance = random.Random(seed)  # noqa: S311 - which places are looked at
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        _positive(module)
+        values = {name: _floats(given_inputs.on("cpu", value)) for name, value in inputs.items()}
+    leaves = dict(given_inputs.leaves(values))
+    source = leaves[fields.input].requires_grad_()
+    recorder = Linear()
+    passed = _replaced(values, source, source * 1)
+    args, kwargs = given_inputs.call(module.forward, passed)
+    try:
+        with torch.enable_grad(), recorder:
+            module.eval()(*args, **kwargs)
+    except Exception as error:
+        raise UserError(f"it does not run in double precision with linear activations: {error}") from error
+    if recorder.kinds != list(kinds):
+        raise UserError("run with values, it does other things than on shapes: there is nothing to compare")
+    able = [
+        i
+        for i, (tensor, version) in enumerate(zip(recorder.made, recorder.versions, strict=True))
+        if tensor is not None and tensor.requires_grad and tensor.numel() and tensor._version == version  # noqa: SLF001
+        and fields.regions[names[i]][0] is not None
+    ]  # fmt: skip
+    if not able:
+        return []
+    step = max(1, len(able) // ops)
+    looked = sorted({*able[::-1][::step][:ops]})
+    precise = 1e-13 if "interpolate" in kinds else 0.0
+    found = []
+    for i in looked:
+        tensor = recorder.made[i]
+        assert tensor is not None  # noqa: S101 - for the type checker
+        for index in _places(tensor.shape, places, chance):
+            (gradient,) = torch.autograd.grad(tensor[index], source, retain_graph=True, allow_unused=True)
+            found.append(
+                Compared(names[i], index, claim(fields, names[i], index), _ends(gradient, fields.axes, precise))
+            )
+    return found
+
+
+def check(profile: Profile, fields: Fields) -> list[Compared]:
+    """Return the claims about a profile's model beside the gradient's answer; see `compared`."""
+    _, opened = profile._run  # noqa: SLF001 - what it was made from
+    ops = profile.network.ops
+    return compared(with_weights(opened), opened.inputs, [op.kind for op in ops], [op.name for op in ops], fields)
+
+
+def told(rows: Sequence[Compared]) -> str:
+    """Return how claims fare against the gradient, in lines."""
+    wrong = [row for row in rows if not row.is_equal]
+    lines = [f"gradient check: {len(rows) - len(wrong)} of {len(rows)} outputs see what is claimed"]
+    lines += [f"! {row.op}{list(row.index)}: claimed {row.claimed}, gradient {row.found}" for row in wrong]
+    return "\n".join(lines) + "\n"
+
+
+def claim(fields: Fields, name: str, index: Sequence[int]) -> tuple[tuple[int, int] | None, ...]:
+    """Return first and last position along each input axis that an element of an op's first output is said to see."""
+    region = fields.regions[name][0]
+    if region is None:
+        raise UserError(f"nobody knows what {name} sees")
+    found: list[tuple[int, int] | None] = []
+    for extent in region.extents:
+        place = tuple(i if size > 1 else 0 for i, size in zip(index, extent.ends.shape[1:], strict=True))
+        first, last = int(extent.ends[(0, *place)]), -int(extent.ends[(1, *place)])
+        found.append(None if first >= NOTHING else (first, last))
+    return (None,) * len(found) if None in found else tuple(found)
+
+
+def _places(shape: Sequence[int], count: int, chance: random.Random) -> list[tuple[int, ...]]:
+    """Return indices into a tensor: the first, the last, the middle, and others by chance."""
+    fixed = [tuple(0 for _ in shape), tuple(n - 1 for n in shape), tuple(n // 2 for n in shape)]
+    others = [tuple(chance.randrange(n) for n in shape) for _ in range(max(0, count - len(fixed)))]
+    return list(dict.fromkeys([*fixed, *others]))[:count]
+
+
+def _ends(gradient: torch.Tensor | None, axes: Sequence[int], precise: float) -> tuple[tuple[int, int] | None, ...]:
+    """Return the first and last position along each axis where a gradient is not zero."""
+    if gradient is None or not bool(gradient.count_nonzero()):
+        return (None,) * len(axes)
+    is_seen = gradient.abs() > precise * gradient.abs().max()
+    ends = []
+    for axis in axes:
+        line = is_seen.movedim(axis, 0).flatten(1).any(1).nonzero().flatten()
+        ends.append((int(line[0]), int(line[-1])))
+    return tuple(ends)
+
+
+def _positive(module: nn.Module) -> None:
+    """Give a module positive weights in double precision, of a size that keeps what passes through of one size."""
+    module.double()
+    with torch.no_grad():
+        for tensor in module.parameters():
+            if tensor.is_floating_point():
+                tensor.uniform_(0.5, 1.5)
+                if tensor.ndim > 1:
+                    tensor.div_(max(1, tensor[0].numel()))
+        for name, tensor in module.named_buffers():
+            if name.endswith("running_mean"):
+                tensor.zero_()
+            if name.endswith("running_var"):
+                tensor.fill_(1)
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.double() + 0.5 if value.is_floating_point() else value
+    if isinstance(value, dict):
+        return {name: _floats(item) for name, item in value.items()}
+    return type(value)(map(_floats, value)) if type(value) in {list, tuple} else value
+
+
+def _replaced(value: Any, old: torch.Tensor, new: torch.Tensor) -> Any:
+    if value is old:
+        return new
+    if isinstance(value, dict):
+        return {name: _replaced(item, old, new) for name, item in value.items()}
+    return type(value)(_replaced(item, old, new) for item in value) if type(value) in {list, tuple} else value
+
+
+class Linear(Recorder):
+    """Runs a model with a linear function in place of each that is not, and keeps what every op returns first."""
+
+    def __init__(self) -> None:
+        """Keep nothing yet."""
+        super().__init__({}, is_meta=False)
+        self.kinds: list[str] = []
+        self.made: list[torch.Tensor | None] = []
+        self.versions: list[int] = []
+
+    def learn(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any
+    ) -> tuple[Seen, Any]:
+        """Run the call, or what stands for it."""
+        kind, _, arguments = self.bound(func, *key[1:3])
+        stand_in = self.stand_in(kind, func, args, kwargs)
+        result = func(*args, **kwargs) if stand_in is None else stand_in
+        changed = args[0] if kind == "setitem" else result
+        return Seen(kind, arguments, tuple(map(described, tensors_in(changed))), None), result
+
+    def seen(self, func: Callable[..., Any], args: Any, kwargs: Any, seen: Seen, result: Any) -> Any:
+        """Note the call as a recorder does, and what came out."""
+        before = len(self.records)
+        result = super().seen(func, args, kwargs, seen, result)
+        if len(self.records) > before:
+            self.kinds.append(seen.kind)
+            tensor = tensors_in(args[0] if result is None else result)[0]
+            self.made.append(tensor if tensor.is_floating_point() else None)
+            self.versions.append(tensor._version)  # noqa: SLF001 - what is written over later is no longer what was made
+        return result
+
+    def stand_in(self, kind: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return what a linear function makes of the arguments; None where the function itself will do."""
+        x = next(iter(tensors_in((args, kwargs))), None)
+        if x is None or not x.is_floating_point():
+            return None
+        name = getattr(func, "__name__", "")
+        if kind in PASSING:
+            is_inplace = (name.endswith("_") and not name.endswith("__")) or kwargs.get("inplace") is True
+            return x if is_inplace or (args and args[-1] is True) else x * 1
+        if (kind in {"sub", "rsub", "div"} and not name.endswith("_")) or name in {
+            "__sub__",
+            "__truediv__",
+            "__rsub__",
+        }:
+            other = args[1] if len(args) > 1 else kwargs.get("other", 1)
+            return x + other if kind != "div" else x * other
+        if kind == "mul" and all(torch.is_tensor(t) and t.requires_grad for t in args[:2]) and not name.endswith("_"):
+            return args[0] + args[1]  # a gate
+        if kind in {"matmul", "bmm", "einsum"} and all(t.requires_grad for t in tensors_in(args)):
+            return _tamed(func(*args, **kwargs))
+        return _mixed(kind, x, *args[1:], **kwargs)
+
+
+def _mixed(kind: str, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Return what stands for an op that brings elements together; None where it will do itself."""
+    if kind.startswith(("max_pool", "adaptive_max_pool")):
+        return _averaged(kind, x, *args, **kwargs)
+    if kind in {"softmax", "log_softmax", "softmin", "normalize"}:
+        dim = kwargs.get("dim", args[0] if args and kind != "normalize" else (1 if kind == "normalize" else -1))
+        return x + x.sum(dim, keepdim=True)
+    if kind in {"layer_norm", "rms_norm"}:
+        shape = kwargs.get("normalized_shape", args[0] if args else ())
+        return x + x.mean(tuple(range(-len(shape), 0)), keepdim=True)
+    if kind in {"group_norm", "instance_norm"}:
+        groups = kwargs.get("num_groups", args[0] if args and kind == "group_norm" else x.shape[1])
+        parts = x.reshape(x.shape[0], groups, -1)
+        return (parts + parts.mean(-1, keepdim=True)).reshape(x.shape)
+    if kind == "scaled_dot_product_attention":
+        return _attended(x, *args, **kwargs)
+    return None
+
+
+def _averaged(kind: str, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Return the average over the windows of a max-pooling."""
+    count = int(kind.partition("pool")[2][0])
+    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+    names = ("output_size", "return_indices") if kind.startswith("adaptive") else names
+    asked = {**dict(zip(names, args, strict=False)), **{k: v for k, v in kwargs.items() if k in names}}
+    if kind.startswith("adaptive"):
+        found = getattr(functional, f"adaptive_avg_pool{count}d")(x, asked["output_size"])
+    elif asked.get("dilation", 1) in {1, (1,) * count}:
+        stride = asked.get("stride") or asked["kernel_size"]
+        more = {"ceil_mode": asked.get("ceil_mode", False)}
+        found = getattr(functional, f"avg_pool{count}d")(
+            x, asked["kernel_size"], stride, asked.get("padding", 0), **more
+        )
+    else:
+        kernel = asked["kernel_size"]
+        sizes = (kernel,) * count if isinstance(kernel, int) else tuple(kernel)
+        ones = torch.ones((x.shape[1], 1, *sizes), dtype=x.dtype)
+        settings = {name: asked.get(name, 1 if name == "dilation" else 0) for name in ("padding", "dilation")}
+        conv = getattr(functional, f"conv{count}d")
+        found = conv(x, ones, stride=asked.get("stride") or kernel, groups=x.shape[1], **settings)
+    has_indices = kind.endswith("indices") or asked.get("return_indices")
+    return (found, torch.zeros(found.shape, dtype=torch.int64)) if has_indices else found
+
+
+def _attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """Return attention without a softmax: products of positive numbers."""
+    if query.ndim > 2 and key.shape[-3] != query.shape[-3]:
+        key, value = (t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value))
+    scores = query @ key.transpose(-1, -2)
+    is_causal = kwargs.get("is_causal", args[2] if len(args) > 2 else False)
+    return _tamed((scores.tril() if is_causal else scores) @ value)
+
+
+def _tamed(result: torch.Tensor) -> torch.Tensor:
+    """Return a product of activations, of size 1 on average: else it grows from layer to layer beyond all numbers."""
+    return result / result.detach().mean().clamp_min(1e-9)
