@@ -159,14 +159,15 @@ class Recorder(known.KnowingMode):
         return result
 
 
-class _Nodes(fx.Interpreter):
-    """Runs a GraphModule node by node, telling the recorder which step it is at."""
+class Nodes(fx.Interpreter):
+    """Runs a GraphModule node by node, telling the recorder which step it is at; forgets results no step needs if `frees`."""
 
-    def __init__(self, module: fx.GraphModule, recorder: Recorder) -> None:
-        super().__init__(module, garbage_collect_values=False)
+    def __init__(self, module: fx.GraphModule, recorder: Any, *, frees: bool = False) -> None:
+        super().__init__(module, garbage_collect_values=frees)
         self.recorder = recorder
 
     def run_node(self, n: fx.Node) -> Any:
+        """Run a node, its origin told before."""
         path = str(n.target) if n.op == "call_module" else n.name
         self.recorder.origin = n.meta.get("archprof") or self.exported(n) or Origin(path, "", None)
         return super().run_node(n)
@@ -183,7 +184,7 @@ class _Nodes(fx.Interpreter):
 
 
 @contextlib.contextmanager
-def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
+def watched_modules(module: nn.Module, recorder: Any) -> Iterator[None]:
     """Tell the recorder which module is running, by wrapping every `forward`; the wrappers are gone afterwards.
 
     That is cheaper than hooks, and sees a `forward` that a model calls itself.
@@ -228,13 +229,13 @@ def _vmaps(recorder: Recorder) -> Iterator[None]:
         apis.vmap_impl = mapped
 
 
-def _eagerly() -> contextlib.AbstractContextManager[Any]:
+def eagerly() -> contextlib.AbstractContextManager[Any]:
     """Let functions under torch.compile run as they are written; nothing to do where torch's compiler is not loaded."""
     return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()
 
 
 def _watched(
-    forward: Callable[..., Any], recorder: Recorder, path: str, layer: str, is_container: bool
+    forward: Callable[..., Any], recorder: Any, path: str, layer: str, is_container: bool
 ) -> Callable[..., Any]:
     @functools.wraps(forward)
     def watched(*args: Any, **kwargs: Any) -> Any:
@@ -288,10 +289,10 @@ def trace(
         try:
             if isinstance(module, fx.GraphModule):
                 with recorder:
-                    result = _Nodes(module, recorder).run(*values.values())
+                    result = Nodes(module, recorder).run(*values.values())
             else:
                 args, kwargs = given_inputs.call(module.forward, values)
-                with torch.device(on), _eagerly(), _vmaps(recorder), _modules(module, recorder), recorder:
+                with torch.device(on), eagerly(), _vmaps(recorder), watched_modules(module, recorder), recorder:
                     result = module(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever a model raises, it is told with its place
             failure = _failure(recorder, error)

@@ -1,0 +1,172 @@
+"""Memory of a pass: peaks of tiny graphs worked out by hand, and real tensors that give the same numbers as meta."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+import archprof
+from archprof.footprint.ledger import Ledger
+from archprof.footprint.passes import inference, training
+from archprof.pipeline import opened_by
+from archprof.records import Tensor
+from archprof.substrate import with_weights
+
+
+class Toy(nn.Module):
+    """Two weights and a function of them; all sizes below are of float32, 4 bytes."""
+
+    def __init__(self, function, outs=(16, 2), device="meta"):
+        super().__init__()
+        self.first = nn.Linear(8, outs[0], bias=False, device=device)
+        self.second = nn.Linear(outs[0], outs[1], bias=False, device=device)
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+X = {"x": Tensor((4, 8))}
+X_BYTES = 4 * 8 * 4  # 128
+WEIGHTS = (16 * 8 + 2 * 16) * 4  # 640
+THERE = X_BYTES + WEIGHTS  # 768 from beginning to end
+HIDDEN = 4 * 16 * 4  # 256
+OUT = 4 * 2 * 4  # 32
+
+
+def residual(toy, x):
+    hidden = toy.first(x)
+    return hidden + torch.relu(hidden)
+
+
+def branches(toy, x):
+    return torch.cat([toy.first(x), torch.relu(toy.first(x))], dim=1)
+
+
+HAND = {
+    # first, relu (first's output is still there while it runs), second when first's output is gone
+    "chain": (lambda toy, x: toy.second(torch.relu(toy.first(x))), THERE + 2 * HIDDEN),
+    # the sum is made while both summands are there
+    "residual": (residual, THERE + 3 * HIDDEN),
+    # left 256 stays; right 256 and its relu 256 are 768; then left, relu and the joined 512 are 1024
+    "two branches": (branches, THERE + 2 * HIDDEN + 2 * HIDDEN),
+    # relu_ writes where first wrote, and second makes 32 more
+    "in place": (lambda toy, x: toy.second(torch.relu_(toy.first(x))), THERE + HIDDEN + OUT),
+    # a transposed view of a reshaped view is the same memory
+    "view": (lambda toy, x: toy.first(x).view(2, 2, 16).transpose(0, 1), THERE + HIDDEN),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "peak"), HAND.values(), ids=HAND)
+def test_a_tiny_graph_peaks_where_the_hand_says(function, peak):
+    assert inference(Toy(function), X).peak_bytes == peak
+
+
+def test_training_two_linears_peaks_where_the_hand_says():
+    found = training(Toy(HAND["chain"][0], (16, 2)), X, "momentum")
+    state = WEIGHTS  # one momentum a weight, there from the second step on
+    # when relu's gradient is made there are: its output, which autograd kept, the network's output and the loss, which the
+    # loop holds, the loss's gradient (4), the second weight's gradient, the gradient that came in and the one that is made
+    relu = HIDDEN + OUT + 4 + 4 + 2 * 16 * 4 + HIDDEN + HIDDEN
+    # when the first weight's is made, relu's output and the gradient that came in are gone
+    first = OUT + 4 + 4 + 2 * 16 * 4 + HIDDEN + 16 * 8 * 4
+    assert relu == first == 936
+    assert found.peak_bytes == THERE + state + 936
+    assert found.peak_phase == "backward"
+    # between forward and backward: relu's output and the input, of which the weights' gradients are made
+    saved = sum(block.bytes for block in found.blocks if block.is_saved and block.kind != "parameters")
+    assert saved == HIDDEN + X_BYTES
+
+
+def test_adam_steps_beside_the_largest_weight():
+    found = training(Toy(HAND["chain"][0], (512, 2)), X, "adamw")
+    weights = (512 * 8 + 2 * 512) * 4
+    # weight, gradient and two moments of both (each moment pair with a count of 4 bytes a weight); output, loss and
+    # its gradient, which is gone with the backward pass; beside the larger weight: the root of its second moment, and that
+    # divided by the correction, before eps is added in place
+    expected = X_BYTES + 4 * weights + 2 * 4 + OUT + 4 + 2 * 512 * 8 * 4
+    assert found.peak_phase == "step"
+    assert found.peak_bytes == expected
+
+
+def test_fused_attention_keeps_its_output_and_a_number_a_query():
+    class Attention(nn.Module):
+        def forward(self, q, k, v):
+            return nn.functional.scaled_dot_product_attention(q, k, v)
+
+    shape = Tensor((1, 2, 64, 4))
+    one = 2 * 64 * 4 * 4  # 2048; scores of 2 x 64 x 64 alone would be 32768
+    found = inference(Attention(), dict.fromkeys("qkv", shape))
+    assert found.peak_bytes == 3 * one + one + 2 * 64 * 4
+
+
+def test_attention_that_no_fused_kernel_takes_keeps_its_scores():
+    class Attention(nn.Module):
+        def forward(self, q, k, v):
+            return nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=0.1)
+
+    found = inference(Attention(), dict.fromkeys("qkv", Tensor((1, 2, 64, 4))))
+    assert max(block.bytes for block in found.blocks) == 2 * 64 * 64 * 4
+
+
+LLAMA = {
+    "num_hidden_layers": "2", "hidden_size": "64", "intermediate_size": "128", "num_attention_heads": "4",
+    "num_key_value_heads": "2", "vocab_size": "500",
+}  # fmt: skip
+SAME = {
+    "lenet5": {}, "resnet18": {}, "torchvision:mobilenet_v3_small": {}, "transformers:llama": LLAMA,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", SAME)
+def test_real_tensors_give_the_same_number_as_meta(model):
+    opened = opened_by(model, None, 2, settings=SAME[model])
+    real = with_weights(opened)
+    assert inference(real, opened.inputs, "cpu").peak_bytes == inference(opened.module, opened.inputs).peak_bytes
+    for optimizer in ("momentum", "adamw"):
+        on_meta = training(opened.module, opened.inputs, optimizer)
+        assert training(real, opened.inputs, optimizer, "cpu").timeline == on_meta.timeline
+
+
+def test_a_second_pass_is_answered_from_the_memo_and_says_the_same():
+    opened, memo = opened_by("lenet5", None, 2), {}
+    one, two = (training(opened.module, opened.inputs, "adam", ledger=Ledger(memo)) for _ in range(2))
+    assert one.timeline == two.timeline
+
+
+def test_who_is_alive_at_the_peak_adds_up_to_it_and_says_where_it_comes_from():
+    found = archprof.memory("lenet5", train="adamw", batch=64)
+    peak = found.last.at_peak
+    assert (
+        sum(block.bytes for block in peak) == found.peak_bytes == sum(found.last.by_kind(found.last.peak_at).values())
+    )
+    names = {block.name for block in peak}
+    assert {"conv1.weight", "conv1.weight.exp_avg"} <= names
+
+
+def test_the_four_numbers():
+    found = archprof.memory(Toy(HAND["chain"][0], device="cpu"), (4, 8), train="sgd")
+    assert found.sum_of_outputs == HIDDEN + HIDDEN + OUT
+    assert found.saved_for_backward == HIDDEN + X_BYTES
+    assert found.inference.peak_bytes == THERE + 2 * HIDDEN
+    assert found.peak_bytes == THERE + 936
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, *, is_on):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, 8)) for _ in range(4))
+        self.is_on = is_on
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = checkpoint(block, x, use_reentrant=False) if self.is_on else block(x)
+        return x
+
+
+def test_checkpointing_is_run_as_the_model_does_it():
+    plain, saving = (archprof.memory(Checkpointed(is_on=is_on), (256, 8), train="sgd") for is_on in (False, True))
+    assert saving.saved_for_backward < plain.saved_for_backward
+    assert saving.peak_bytes < plain.peak_bytes
