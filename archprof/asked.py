@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archprof.options import terminal
 
 if TYPE_CHECKING:
+    from archprof.footprint import Memory
     from archprof.result import Profile
 
 
@@ -46,6 +47,14 @@ def timed(model: str, options: Mapping[str, Any]) -> Profile:
     how["optimizer"] = options["optimizer"] if options.get("backward") else ""
     with shown() as tell:
         return time(model, **chosen(options), **how, tell=tell)
+
+
+def remembered(model: str, options: Mapping[str, Any]) -> Memory:
+    """Return the memory that the options ask for."""
+    from archprof.footprint.measure import memory
+
+    how = {name: options[name] for name in ("on", "foreach")}
+    return memory(model, **chosen(options), **how, train=options["train"] or "")
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from archprof import __version__
-from archprof.asked import check_format, chosen, default_format, load_plugins, profiled, timed, viewing
+from archprof.asked import check_format, chosen, default_format, load_plugins, profiled, remembered, timed, viewing
 from archprof.errors import DrawingError, ModelError, UserError
 from archprof.options import (
     FLOATS,
@@ -22,6 +22,7 @@ from archprof.options import (
     color_option,
     convention_option,
     device_option,
+    memory_options,
     model_options,
     run_options,
     terminal,
@@ -265,6 +266,16 @@ def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
     found = profiled(model, options)
     by = by or ("time_s" if options["on"] else "macs")
     click.echo(page(found, by, View(top=top, **terminal(color))), nl=False)
+
+
+@main.command()
+@click.argument("model")
+@model_options
+@memory_options
+@color_option
+def memory(model: str, color: str, **options: Any) -> None:
+    """Print the memory a model takes, who is alive at the peak, and whether it fits a device; nothing is allocated."""
+    click.echo(remembered(model, options).render(options["format"], **terminal(color)), nl=False)
 
 
 @main.command()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import archprof
+from archprof import units
+from archprof.cli import main
+from archprof.devices import Device
 from archprof.footprint.ledger import Ledger
 from archprof.footprint.passes import inference, training
 from archprof.pipeline import opened_by
@@ -170,3 +175,77 @@ def test_checkpointing_is_run_as_the_model_does_it():
     plain, saving = (archprof.memory(Checkpointed(is_on=is_on), (256, 8), train="sgd") for is_on in (False, True))
     assert saving.saved_for_backward < plain.saved_for_backward
     assert saving.peak_bytes < plain.peak_bytes
+
+
+def test_the_largest_batch_fits_and_one_more_does_not():
+    small = Device("Small", {"float32": 1e12}, 1e11, memory_bytes=64 * 2**20)
+    found = archprof.memory("lenet5", train="momentum", batch=8, on=small)
+    most = found.fit.largest_batch
+    assert found.fit.does_fit
+    assert most > 8
+    sizes = [archprof.memory("lenet5", train="momentum", batch=b, foreach=True).peak_bytes for b in (most, most + 1)]
+    assert sizes[0] == found.fit.largest_peak_bytes <= 64 * 2**20 < sizes[1]
+
+
+def test_what_does_not_fit_is_told_what_to_change_with_numbers():
+    tiny = Device("Tiny", {"float32": 1e12}, 1e11, memory_bytes=2**20)
+    found = archprof.memory("lenet5", train="adamw", batch=8, on=tiny)
+    assert not found.fit.does_fit
+    assert (
+        found.fit.largest_batch == 0
+    )  # four times 61,706 parameters of 4 bytes are 987,296 bytes; adam's root adds 246,824
+    by_name = {change.what: change for change in found.fit.changes}
+    plain = archprof.memory("lenet5", train="sgd", batch=8, foreach=True).peak_bytes
+    assert by_name["optimizer sgd"].peak_bytes == plain <= 2**20
+    assert by_name["optimizer sgd"].does_fit
+    assert [change.does_fit for change in found.fit.changes] == sorted(
+        (change.does_fit for change in found.fit.changes), reverse=True
+    )
+
+
+def test_a_foreach_step_has_temporaries_of_all_parameters():
+    model = "lenet5"
+    one, all_ = (archprof.memory(model, train="adamw", foreach=foreach).training for foreach in (False, True))
+    # beside fc1.weight alone, where the loop still holds the root of the bias before it
+    assert one.by_kind(one.peak_at)["temporaries"] == 2 * 120 * 400 * 4 + 16 * 4
+    assert all_.by_kind(all_.peak_at)["temporaries"] == 61_706 * 4
+
+
+def test_adam_in_8_bits_keeps_two_bytes_a_weight_and_scales():
+    found = archprof.memory(Toy(HAND["chain"][0], (512, 2), device="cpu"), (4, 8), train="adam8bit").training
+    large, small = 512 * 8, 2 * 512  # the smaller one has fewer than 4096 weights
+    assert found.by_kind(found.peak_at)["optimizer state"] == 2 * (large + large // 256 * 4) + 2 * small * 4
+
+
+def test_the_page_and_the_document_say_the_same():
+    found = archprof.memory("lenet5", train="adamw", on="t4")
+    document = json.loads(found.render("json"))
+    assert document["training"]["peak_bytes"] == sum(row["bytes"] for row in document["training"]["at_peak"])
+    assert max(document["training"]["timeline"]) == document["training"]["peak_bytes"]
+    page = str(found)
+    assert f"{units.size(found.peak_bytes)} at the peak of a training step with adamw" in page
+    assert "T4: fits" in page
+    assert "workspace of kernels" in page
+    assert found.render(unicode=False).isascii()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--train", "lion"], "'lion' is not one of"),
+        (["--on", "t5"], "no device 't5'"),
+        (["--on", "epyc-7763"], "how much memory EPYC-7763 has is not known"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_in_one_line(words, message, capfd):
+    with pytest.raises(SystemExit) as caught:
+        main(["memory", "lenet5", *words])
+    assert caught.value.code == 2
+    assert message in capfd.readouterr().err
+
+
+def test_the_command_prints_the_page(capfd):
+    with pytest.raises(SystemExit) as caught:
+        main(["memory", "lenet5", "--train", "sgd"])
+    assert caught.value.code == 0
+    assert "together" in capfd.readouterr().out

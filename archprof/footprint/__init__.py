@@ -6,6 +6,10 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archprof.footprint.fit import Fit
 
 PARAMETERS, BUFFERS, INPUTS = "parameters", "buffers", "inputs"
 GRADIENTS, STATE = "gradients", "optimizer state"
@@ -111,6 +115,18 @@ class Memory:
     optimizer: str = ""
     training: Live | None = None
     notes: tuple[str, ...] = ()
+    fit: Fit | None = None
+
+    def render(self, format: str = "table", *, width: int = 80, color: bool = False, unicode: bool = True) -> str:
+        """Return this as `table` or `json`; raise UnknownName for another format."""
+        from archprof.footprint.text import written
+        from archprof.renderers import View
+
+        return written(self, format, View(width=width, color=color, unicode=unicode))
+
+    def __str__(self) -> str:
+        """Return the terminal's page, plain."""
+        return self.render()
 
     @property
     def last(self) -> Live:

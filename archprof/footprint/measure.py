@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from archprof.backward import OPTIMIZERS
+from archprof.devices import Device
+from archprof.devices.choice import find
 from archprof.errors import UnknownName, UserError
 from archprof.footprint import Memory
+from archprof.footprint.fit import Change, Fit, largest_batch
 from archprof.footprint.ledger import Ledger, Memo
+from archprof.footprint.optimizers import OPTIMIZERS
 from archprof.footprint.passes import inference, training
 from archprof.meta import ALONE
 from archprof.pipeline import opened_by
+from archprof.records import Spec
 from archprof.sources import Opened
 from archprof.substrate import with_weights
+
+LIGHTER = ("adam8bit", "momentum", "adafactor", "sgd")
+"""Optimizers that may need less memory, those first that are closest to Adam."""
 
 
 def memory(
@@ -25,12 +34,17 @@ def memory(
     batch: int = 1,
     dtype: str | None = None,
     settings: Mapping[str, str] | None = None,
+    on: str | Device = "",
+    foreach: bool | None = None,
 ) -> Memory:
     """Return the Memory of a model: who is alive when in a pass of inference and, with `train`, in a training step.
 
     `model`, `inputs`, `batch`, `dtype` and `settings` are as `profile` takes them; `train` is an optimizer: sgd, momentum,
-    adam or adamw. The loss is the least there can be: it keeps nothing, and its gradient is as large as the outputs.
-    Attention is fused where the CPU's kernel would run. Workspace of kernels and fragmentation are not modelled.
+    adam, adamw, adafactor or adam8bit. The loss is the least there can be: it keeps nothing, and its gradient is as large as
+    the outputs. Attention is fused where the CPU's kernel would run. Workspace of kernels is not modelled.
+    `on` names a device (`archprof list devices`), or is one, and asks whether that fits, for the largest batch that does, and
+    for what to change where it does not. `foreach` steps all parameters at once, as torch does by default on a GPU: so it is
+    taken with `on`, and else not.
     Raises UserError where the model cannot run.
 
     >>> found = memory("lenet5", train="momentum", batch=4)
@@ -39,31 +53,83 @@ def memory(
     """
     if train and train not in OPTIMIZERS:
         raise UnknownName("optimizer", train, OPTIMIZERS)
+    device = find(on) if isinstance(on, str) and on else on
+    if device and device.memory_bytes is None:
+        raise UserError(f"how much memory {device.name} has is not known")
+    foreach = bool(device) if foreach is None else foreach
+    asked = functools.partial(_measured, model, inputs, settings, {}, foreach)
     with ALONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        opened = opened_by(model, inputs, batch, dtype, settings)
-        return measured(opened, train, {})
+        found = asked(train, batch, dtype)
+        if not device:
+            return found
+        has_batch = isinstance(model, (str, Spec))
+        return dataclasses.replace(found, fit=fit(found, device, asked, train, batch, dtype, has_batch=has_batch))
 
 
-def measured(opened: Opened, train: str, memo: Memo) -> Memory:
+def fit(
+    found: Memory, device: Device, asked: Any, train: str, batch: int, dtype: str | None, *, has_batch: bool
+) -> Fit:
+    """Return whether a model's memory fits a device; `asked` measures another optimizer, batch and dtype."""
+    limit = device.memory_bytes or 0
+
+    def peak(number: int) -> int:
+        return asked(train, number, dtype).peak_bytes
+
+    known = {batch: found.peak_bytes}
+    most = largest_batch(peak, limit, known) if has_batch else None
+    result = Fit(device, limit, found.peak_bytes, most, known.get(most or 0))
+    if result.does_fit:
+        return result
+    others: list[tuple[str, str, str | None]] = []
+    if has_batch and dtype in {None, "float32", "float64"}:
+        others.append(("dtype bfloat16", train, "bfloat16"))
+    if train in {"adam", "adamw"}:
+        others += [(f"optimizer {name}", name, dtype) for name in LIGHTER]
+        if has_batch and dtype in {None, "float32", "float64"}:
+            others += [(f"dtype bfloat16, optimizer {name}", name, "bfloat16") for name in LIGHTER]
+    changes = [Change(f"batch {most}", known[most], most, does_fit=True)] if most else []
+    for what, optimizer, kind in others:
+        bytes_ = asked(optimizer, batch, kind).peak_bytes
+        changes.append(Change(what, bytes_, batch, does_fit=bytes_ <= limit))
+    changes.sort(key=lambda change: not change.does_fit)
+    return dataclasses.replace(result, changes=tuple(changes))
+
+
+def _measured(
+    model: Any,
+    inputs: Any,
+    settings: Mapping[str, str] | None,
+    memo: Memo,
+    foreach: bool,
+    train: str,
+    batch: int,
+    dtype: str | None,
+) -> Memory:
+    return measured(opened_by(model, inputs, batch, dtype, settings), train, memo, foreach=foreach)
+
+
+def measured(opened: Opened, train: str, memo: Memo, *, foreach: bool = False) -> Memory:
     """Return the Memory of an opened model: on meta or, where it looks at its data, on the CPU."""
-    notes = opened.notes
+    errors = (RuntimeError, TypeError, ValueError, NotImplementedError)
     try:
-        return _on(opened, opened.module, train, "meta", memo, notes)
-    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        return _on(opened, opened.module, train, "meta", memo, opened.notes, foreach=foreach)
+    except errors as error:
         if not any(word in str(error) for word in ("meta", "fake impl", "got Tensor")):
             raise UserError(f"{opened.name} fails: {_told(error)}") from error
-    notes += ("run on the CPU, since it looks at its data: memory that depends on data is that of this run",)
+    note = "run on the CPU, since it looks at its data: memory that depends on data is that of this run"
     try:
-        return _on(opened, with_weights(opened), train, "cpu", memo, notes)
-    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        return _on(opened, with_weights(opened), train, "cpu", memo, (*opened.notes, note), foreach=foreach)
+    except errors as error:
         raise UserError(f"{opened.name} fails: {_told(error)}") from error
 
 
-def _on(opened: Opened, module: Any, train: str, on: str, memo: Memo, notes: tuple[str, ...]) -> Memory:
+def _on(
+    opened: Opened, module: Any, train: str, on: str, memo: Memo, notes: tuple[str, ...], *, foreach: bool
+) -> Memory:
     ledgers = Ledger(memo), Ledger(memo)
     alone = inference(module, opened.inputs, on, ledgers[0])
-    step = training(module, opened.inputs, train, on, ledgers[1]) if train else None
+    step = training(module, opened.inputs, train, on, ledgers[1], foreach=foreach) if train else None
     opaque = sorted(ledgers[0].opaque | ledgers[1].opaque)
     if opaque:
         notes += (f"without the memory of sparse tensors, which {', '.join(opaque)} read or make",)

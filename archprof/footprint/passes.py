@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -10,12 +11,12 @@ import torch
 from torch import fx, nn
 
 from archprof import inputs as given_inputs
-from archprof.backward import OPTIMIZERS
 from archprof.build import Origin
 from archprof.errors import UnknownName
 from archprof.footprint import BACKWARD, BUFFERS, FORWARD, GRADIENTS, INPUTS, PARAMETERS, STATE, STEP, Live
 from archprof.footprint.attention import fused
 from archprof.footprint.ledger import Ledger
+from archprof.footprint.optimizers import OPTIMIZERS
 from archprof.trace import Nodes, eagerly, outputs_of, watched_modules
 
 Loss = Callable[[Any], torch.Tensor]
@@ -62,6 +63,8 @@ def training(
     on: str = "meta",
     ledger: Ledger | None = None,
     loss: Loss = least_loss,
+    *,
+    foreach: bool = False,
 ) -> Live:
     """Return the memory of one training step after the first: forward, backward, and the optimizer's step.
 
@@ -73,7 +76,7 @@ def training(
     module.train()
     with _settled(on):
         values = _held(ledger, module, inputs, on)
-        stepper = OPTIMIZERS[optimizer]([p for p in module.parameters() if p.requires_grad])
+        stepper = OPTIMIZERS[optimizer]([p for p in module.parameters() if p.requires_grad], foreach)
         with torch.enable_grad(), ledger:
             ledger.begin(FORWARD)
             with torch.autograd.graph.saved_tensors_hooks(ledger.saved, lambda tensor: tensor):
@@ -128,10 +131,13 @@ def _ran(module: nn.Module, values: dict[str, Any], ledger: Ledger, on: str) -> 
 @contextlib.contextmanager
 def _settled(on: str) -> Iterator[None]:
     """Take fused attention on meta and no fast path of whole layers, and leave random numbers as they are."""
-    before = torch.backends.mha.get_fastpath_enabled()
+    before, was_on = torch.backends.mha.get_fastpath_enabled(), gc.isenabled()
+    gc.disable()  # whenever it comes, it frees what nothing else does: what is counted is to be the same every time
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.random.fork_rng(devices=[]), fused() if on == "meta" else contextlib.nullcontext():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+        if was_on:
+            gc.enable()
