@@ -13,6 +13,8 @@ import archprof
 from archprof import units
 from archprof.cli import main
 from archprof.devices import Device
+from archprof.footprint import Block, Live
+from archprof.footprint.allocator import MIB, Reserved, arena_bytes, reserved
 from archprof.footprint.ledger import Ledger
 from archprof.footprint.passes import inference, training
 from archprof.pipeline import opened_by
@@ -249,3 +251,45 @@ def test_the_command_prints_the_page(capfd):
         main(["memory", "lenet5", "--train", "sgd"])
     assert caught.value.code == 0
     assert "together" in capfd.readouterr().out
+
+
+def lives(*rows):
+    """Return a pass of blocks: bytes, born, died."""
+    blocks = [Block(size, "activations", "op", "", born, died) for size, born, died in rows]
+    return Live(blocks, (("forward", 0),), max(max(b.born, b.died or 0) for b in blocks))
+
+
+@pytest.mark.parametrize(
+    ("rows", "allocated", "held"),
+    [
+        ([(100, 1, None)], 512, 2 * MIB),  # a block of 512 in a small segment
+        (
+            [(MIB, 1, None), (MIB, 2, None), (1, 3, None)],
+            2 * MIB + 512,
+            4 * MIB,
+        ),  # the third does not fit the first segment
+        ([(3 * MIB, 1, None)], 3 * MIB, 20 * MIB),
+        ([(11 * MIB, 1, None)], 11 * MIB, 12 * MIB),  # from 10 MiB on a segment of its own, in steps of 2 MiB
+        ([(12 * MIB, 1, 2), (12 * MIB, 3, None)], 12 * MIB, 12 * MIB),  # what was freed is used again
+        # two neighbours freed are one piece of 20 MiB again, which 9 MiB and 9 MiB share
+        ([(6 * MIB, 1, 3), (6 * MIB, 2, 4), (9 * MIB, 5, None), (9 * MIB, 6, None)], 18 * MIB, 20 * MIB),
+        # a middle that is still there keeps its neighbours apart: 9 MiB find 6, and 20 - 12 = 8, and need a new segment
+        ([(6 * MIB, 1, 3), (6 * MIB, 2, None), (9 * MIB, 4, None)], 15 * MIB, 40 * MIB),
+    ],
+)
+def test_segments_of_the_caching_allocator(rows, allocated, held):
+    assert reserved(lives(*rows)) == Reserved(allocated, held)
+
+
+def test_an_arena_uses_places_again():
+    # 256 lives with 128; when 256 is gone, 192 takes its place and 64 comes behind it
+    assert arena_bytes(lives((256, 1, 3), (128, 2, 5), (192, 4, None), (64, 6, None))) == 256 + 128
+    # greedy by size is no optimum, and never below what is alive at once
+    assert arena_bytes(lives((100, 1, 4), (100, 2, 5), (100, 3, None))) == 3 * 128
+
+
+@pytest.mark.parametrize("model", ["lenet5", "resnet18", "densenet121"])
+def test_an_arena_holds_at_least_what_is_alive_at_once(model):
+    live = archprof.memory(model).inference
+    there = sum(block.bytes for block in live.blocks if not block.born)
+    assert live.peak_bytes - there <= arena_bytes(live) <= 1.3 * (live.peak_bytes - there)

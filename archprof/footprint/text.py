@@ -13,6 +13,7 @@ from rich.text import Text
 from archprof import units
 from archprof.errors import UnknownName
 from archprof.footprint import KINDS, Block, Live, Memory
+from archprof.footprint.allocator import arena_bytes, reserved
 from archprof.footprint.fit import MOST, Fit
 from archprof.renderers import View
 from archprof.renderers.terminal import grid, printed
@@ -71,7 +72,11 @@ def numbers(found: Memory) -> list[Text]:
     lines = [f"sum of outputs {units.size(found.sum_of_outputs)}, if nothing were freed"]
     if found.saved_for_backward is not None:
         lines.append(f"saved for backward {units.size(found.saved_for_backward)}")
-    return [Text("; ".join(lines))]
+    held = reserved(found.last)
+    below = f"CUDA's allocator: {units.size(held.allocated_bytes)} in blocks of 512 B, {units.size(held.reserved_bytes)} reserved"
+    if found.training is None:
+        below += f"; one arena for all it makes: {units.size(arena_bytes(found.inference))}"
+    return [Text("; ".join(lines)), Text(below)]
 
 
 def peak(live: Live) -> list[RenderableType]:
@@ -127,6 +132,7 @@ def as_json(found: Memory, view: View) -> str:  # noqa: ARG001 - a document is w
         "optimizer": found.optimizer or None,
         "sum_of_outputs": found.sum_of_outputs,
         "saved_for_backward": found.saved_for_backward,
+        "arena_bytes": arena_bytes(found.inference),
         "inference": pass_of(found.inference),
         "training": pass_of(found.training) if found.training else None,
         "fit": fit_of(found.fit) if found.fit else None,
@@ -145,6 +151,7 @@ def pass_of(live: Live) -> dict[str, Any]:
     return {
         "peak_bytes": live.peak_bytes,
         "peak_phase": live.peak_phase,
+        **dataclasses.asdict(reserved(live)),
         "by_kind": live.by_kind(live.peak_at),
         "at_peak": [row(block) for block in live.at_peak],
         "phases": [{"name": name, "start": start} for name, start in live.phases],
