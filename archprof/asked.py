@@ -53,7 +53,7 @@ def remembered(model: str, options: Mapping[str, Any]) -> Memory:
     """Return the memory that the options ask for."""
     from archprof.footprint.measure import memory
 
-    how = {name: options[name] for name in ("on", "foreach")}
+    how = {name: options[name] for name in ("on", "foreach", "checkpoint")}
     return memory(model, **chosen(options), **how, train=options["train"] or "")
 
 

@@ -172,6 +172,7 @@ def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="The optimizer steps all parameters at once.  [default: with --on, as on a GPU]",
         ),
+        click.option("--checkpoint", type=click.IntRange(min=0), default=0, help="As if the first N blocks ran again."),
         click.option("--format", type=click.Choice(["table", "json"]), default="table", show_default=True),
     ]
     for option in reversed(options):

@@ -293,3 +293,47 @@ def test_an_arena_holds_at_least_what_is_alive_at_once(model):
     live = archprof.memory(model).inference
     there = sum(block.bytes for block in live.blocks if not block.born)
     assert live.peak_bytes - there <= arena_bytes(live) <= 1.3 * (live.peak_bytes - there)
+
+
+class Stack(nn.Module):
+    """Four blocks of 8 -> 64 -> 8 in sequence, each as `Checkpointed` has them."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(8, 64), nn.GELU(), nn.Linear(64, 8)) for _ in range(4))
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_what_if_blocks_were_checkpointed_is_what_the_model_gets_that_does_it():
+    asked = archprof.memory(Stack(), (256, 8), train="sgd", checkpoint=4)
+    done = archprof.memory(Checkpointed(is_on=True), (256, 8), train="sgd")
+    assert asked.peak_bytes == done.peak_bytes
+    assert asked.blocks == ("blocks.0", "blocks.1", "blocks.2", "blocks.3")
+    with pytest.raises(archprof.UserError, match="has 4 blocks to checkpoint, not 5"):
+        archprof.memory(Stack(), (256, 8), train="sgd", checkpoint=5)
+
+
+def test_a_checkpointed_block_keeps_its_input_and_nothing_else():
+    plain = archprof.memory(Stack(), (256, 8), train="sgd")
+    # a block keeps its input (its first layer's), what GELU reads and what it makes; the network's own input is an input
+    one, wide = 256 * 8 * 4, 256 * 64 * 4
+    assert plain.saved_for_backward == 4 * (one + 2 * wide)
+    # nothing of a checkpointed block is kept by autograd itself, and checkpoint holds its input: 2 blocks as before
+    two = archprof.memory(Stack(), (256, 8), train="sgd", checkpoint=2)
+    start = dict(two.training.phases)["backward"]
+    alive = sum(block.bytes for block in two.training.alive(start) if block.kind == "activations")
+    assert alive == one + 2 * (one + 2 * wide) + one + 4  # inputs of blocks 1, 2, 3, and the output; the loss
+
+
+def test_the_fewest_blocks_that_make_it_fit_are_told():
+    peaks = [archprof.memory(Stack(), (4096, 8), train="sgd", foreach=True, checkpoint=n).peak_bytes for n in range(5)]
+    assert peaks == sorted(peaks, reverse=True)
+    device = Device("Small", {"float32": 1e12}, 1e11, memory_bytes=peaks[2])
+    found = archprof.memory(Stack(), (4096, 8), train="sgd", on=device)
+    fewest = peaks.index(next(peak for peak in peaks if peak <= peaks[2]))
+    assert found.fit.changes[0].peak_bytes == peaks[fewest]
+    assert f"({fewest} of 4 blocks)" in found.fit.changes[0].what

@@ -107,7 +107,8 @@ class Memory:
     """The memory of a model: of a pass of inference and, with an `optimizer`, of a training step after the first.
 
     What others call activation memory is four numbers, in bytes: `sum_of_outputs`, `saved_for_backward` (None without
-    training), and what is alive at the two peaks beyond what is alive throughout (`Live.by_kind`).
+    training), and what is alive at the two peaks beyond what is alive throughout (`Live.by_kind`). `blocks` are what could be
+    checkpointed, by path.
     """
 
     model: str
@@ -115,6 +116,7 @@ class Memory:
     optimizer: str = ""
     training: Live | None = None
     notes: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
     fit: Fit | None = None
 
     def render(self, format: str = "table", *, width: int = 80, color: bool = False, unicode: bool = True) -> str:
@@ -145,7 +147,10 @@ class Memory:
 
     @property
     def saved_for_backward(self) -> int | None:
-        """What autograd keeps between forward and backward, each memory once, parameters and buffers left out."""
+        """What autograd keeps between forward and backward, each memory once, parameters and buffers left out.
+
+        The input that a checkpoint keeps is not among it: autograd does not see that.
+        """
         if self.training is None:
             return None
         kept = {PARAMETERS, BUFFERS}

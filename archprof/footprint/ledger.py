@@ -45,7 +45,7 @@ class Ledger(TorchDispatchMode):
         self.blocks: list[Block] = []
         self.phases: list[tuple[str, int]] = []
         self.opaque: set[str] = set()
-        self.is_container, self.failed = False, None
+        self.is_container = False
         self._known: dict[int, _Storage] = {}
         self._clock = 0
         self._phase = FORWARD
@@ -64,6 +64,15 @@ class Ledger(TorchDispatchMode):
         self._origin = origin
         self._numbers.append(torch._C._autograd._get_sequence_nr())  # type: ignore[attr-defined]  # noqa: SLF001
         self._paths.append(origin.path)
+
+    @property
+    def failed(self) -> None:
+        """Nothing: an error would hold the tensors of its frames, and checkpoints raise one as they end."""
+        return
+
+    @failed.setter
+    def failed(self, failed: object) -> None:
+        pass
 
     @property
     def path(self) -> str:
