@@ -19,6 +19,8 @@ from archprof.trace import ASSUMED
 Memo = dict[Any, Any]
 """What operations on meta return: equal calls are answered from it."""
 
+CONSTANT = "constant"
+NEW, IN_PLACE, OTHER = "new", "in place", "other"
 ITEM = torch.ops.aten._local_scalar_dense.default  # noqa: SLF001 - what item() calls
 BATCH_NORM = torch.ops.aten.native_batch_norm.default
 
@@ -117,6 +119,8 @@ class Ledger(TorchDispatchMode):
         for block in blocks:
             if block.died is not None and block.died > end:
                 block.died = None
+            if block.path == CONSTANT and block.died is None:  # it was there before; what goes was made unseen
+                block.born = 0
         return Live(blocks, tuple(self.phases[:-1]), end)
 
     def __torch_dispatch__(
@@ -150,10 +154,10 @@ class Ledger(TorchDispatchMode):
             return
         if known is not None:  # resized in place
             self._close(known)
-        if path is None:
-            self._open(storage, Block(0, BUFFERS, "", "constant", 0))
-            return
         self._clock += 1
+        if path is None:
+            self._open(storage, Block(0, BUFFERS, "", CONSTANT, self._clock))
+            return
         kind = ACTIVATIONS if self._phase == FORWARD else TEMPORARIES
         self._open(storage, Block(0, kind, func.overloadpacket.__name__, path, self._clock))
 
@@ -172,7 +176,8 @@ class Ledger(TorchDispatchMode):
 
     def _remembered(self, func: Any, args: Any, kwargs: Any, given: list[torch.Tensor]) -> Any:
         """Return what an operation on meta returns; new tensors like those of an equal call, if there was one."""
-        if _aliases(func, self.memo):
+        kind = _aliasing(func, self.memo)
+        if kind == OTHER:
             return func(*args, **kwargs)
         try:
             key = (func, *_keys(args), *_keys(kwargs))
@@ -181,21 +186,30 @@ class Ledger(TorchDispatchMode):
             return func(*args, **kwargs)
         if kept is None:
             result = func(*args, **kwargs)
+            if kind == IN_PLACE:
+                self.memo[key] = result is args[0]
+                return result
             if func is BATCH_NORM and not args[5]:  # only on meta does it make statistics that nobody wants
                 result = (result[0], result[1].new_empty(0), result[2].new_empty(0))
             self.memo[key] = _kept(result, given)
             return result
         if kept is False:
             return func(*args, **kwargs)
+        if kept is True:  # on meta there is nothing to write
+            return args[0]
         made = [spec and torch.empty_strided(spec[0], spec[1], dtype=spec[2], device="meta") for spec in kept[1]]
         return kept[0](made) if kept[0] is not None else made[0]
 
 
-def _aliases(func: Any, memo: Memo) -> bool:
-    """Tell whether an operation returns or changes what it is given."""
+def _aliasing(func: Any, memo: Memo) -> str:
+    """Tell whether an operation makes new tensors, only writes to its first argument, or does something else to what it gets."""
     if func not in memo:
         schema = func._schema  # noqa: SLF001
-        memo[func] = any(entry.alias_info is not None for entry in (*schema.arguments, *schema.returns))
+        entries = [entry.alias_info for entry in (*schema.arguments, *schema.returns)]
+        aliases = [entry for entry in entries if entry is not None]
+        is_written = len(aliases) == 2 and aliases[0] is entries[0] and aliases[0].is_write
+        is_in_place = is_written and schema.name.endswith("_") and torch.Tag.inplace_view not in func.tags
+        memo[func] = (IN_PLACE if is_in_place and "resize" not in schema.name else OTHER) if aliases else NEW
     return memo[func]
 
 
