@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archprof.options import terminal
 
 if TYPE_CHECKING:
+    from archprof.footprint import Memory
     from archprof.result import Profile
 
 
@@ -59,6 +60,14 @@ def signalled(model: str, options: Mapping[str, Any]) -> Profile:
     with shown() as tell:
         how = {"init": options["init"], "seed": options["seed"], "training": not options["evaluation"], "tell": tell}
         return signal(model, **chosen(options), **how)
+
+
+def remembered(model: str, options: Mapping[str, Any]) -> Memory:
+    """Return the memory that the options ask for."""
+    from archprof.footprint.measure import memory
+
+    how = {name: options[name] for name in ("on", "foreach", "checkpoint")}
+    return memory(model, **chosen(options), **how, train=options["train"] or "")
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:

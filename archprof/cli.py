@@ -13,13 +13,14 @@ from typing import Any
 import click
 
 from archprof import __version__
-from archprof.asked import check_format, chosen, default_format, profiled, viewing
+from archprof.asked import check_format, chosen, default_format, profiled, remembered, viewing
 from archprof.errors import DrawingError, ModelError, UserError
 from archprof.options import (
     Names,
     color_option,
     convention_option,
     device_option,
+    memory_options,
     model_options,
     terminal,
     time_option,
@@ -227,6 +228,16 @@ def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
     found = profiled(model, options)
     by = by or ("measured_s" if options["time"] else "time_s" if options["on"] else "macs")
     click.echo(page(found, by, View(top=top, **terminal(color))), nl=False)
+
+
+@main.command()
+@click.argument("model")
+@model_options
+@memory_options
+@color_option
+def memory(model: str, color: str, **options: Any) -> None:
+    """Print the memory a model takes, who is alive at the peak, and whether it fits a device; nothing is allocated."""
+    click.echo(remembered(model, options).render(options["format"], **terminal(color)), nl=False)
 
 
 @main.command()

@@ -175,6 +175,25 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say whose memory is asked for, and where it is to fit."""
+    names = ("sgd", "momentum", "adam", "adamw", "adafactor", "adam8bit")
+    options = [
+        click.option("--train", type=click.Choice(names), help="A training step too, with this optimizer."),
+        click.option("--on", default="", metavar="DEVICE", help="Does it fit there (archprof list devices)?"),
+        click.option(
+            "--foreach/--no-foreach",
+            default=None,
+            help="The optimizer steps all parameters at once.  [default: with --on, as on a GPU]",
+        ),
+        click.option("--checkpoint", type=click.IntRange(min=0), default=0, help="As if the first N blocks ran again."),
+        click.option("--format", type=click.Choice(["table", "json"]), default="table", show_default=True),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def terminal(color: str) -> dict[str, Any]:
     """Return what the terminal can do: its width, whether it has colours, whether it knows more than ASCII."""
     is_terminal = sys.stdout.isatty()

@@ -5,11 +5,8 @@ It remembers which torch function was called on which tensors, where in the mode
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
 import itertools
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.overrides import _get_current_function_mode_stack, handle_torch_function
 
 from archprof import inputs as given_inputs
 from archprof import known
@@ -26,6 +22,7 @@ from archprof.graph import Graph
 from archprof.meta import Seen, described, tensors_in
 from archprof.ops import tensors as tensors_of
 from archprof.records import Op, Tensor, Weight
+from archprof.watch import Nodes, eagerly, vmaps, watched_modules
 
 Source = tuple[str, int] | None
 
@@ -160,100 +157,6 @@ class Recorder(known.KnowingMode):
         return result
 
 
-class _Nodes(fx.Interpreter):
-    """Runs a GraphModule node by node, telling the recorder which step it is at."""
-
-    def __init__(self, module: fx.GraphModule, recorder: Recorder) -> None:
-        super().__init__(module, garbage_collect_values=False)
-        self.recorder = recorder
-
-    def run_node(self, n: fx.Node) -> Any:
-        path = str(n.target) if n.op == "call_module" else n.name
-        self.recorder.origin = n.meta.get("archprof") or self.exported(n) or Origin(path, "", None)
-        return super().run_node(n)
-
-    def exported(self, n: fx.Node) -> Origin | None:
-        """Return the module that a node of an exported program came from; nodes of one module share the origin."""
-        stack = [entry for entry in n.meta.get("nn_module_stack", {}).values() if entry[0]]
-        if not stack:
-            return None
-        path, kind = stack[-1]
-        if self.recorder.origin.path != path:
-            return Origin(path, str(kind).rpartition(".")[2], None)
-        return self.recorder.origin
-
-
-@contextlib.contextmanager
-def _modules(module: nn.Module, recorder: Recorder) -> Iterator[None]:
-    """Tell the recorder which module is running, by wrapping every `forward`; the wrappers are gone afterwards.
-
-    That is cheaper than hooks, and sees a `forward` that a model calls itself.
-    """
-    before: list[tuple[dict[str, Any], Any]] = []
-    for path, part in module.named_modules():
-        if isinstance(part, torch.jit.ScriptModule):
-            continue
-        is_container = bool(part._modules) or hasattr(part, "is_function")  # noqa: SLF001 - children() is slow
-        state = vars(part)
-        before.append((state, state.get("forward")))
-        state["forward"] = _watched(
-            part.forward, recorder, path, "" if is_container else type(part).__name__, is_container
-        )
-    try:
-        yield
-    finally:
-        for state, forward in before:
-            if forward is None:
-                del state["forward"]
-            else:
-                state["forward"] = forward
-
-
-@contextlib.contextmanager
-def _vmaps(recorder: Recorder) -> Iterator[None]:
-    """Have torch.vmap seen as one op, what it maps included: the tensors within stand for a slice of the real ones."""
-    apis = torch._functorch.apis  # noqa: SLF001 - vmap itself is no function that modes see
-    mapped = apis.vmap_impl
-
-    @functools.wraps(mapped)
-    def vmap(*args: Any, **kwargs: Any) -> Any:
-        if recorder not in _get_current_function_mode_stack():  # it is recording this very call
-            return mapped(*args, **kwargs)
-        return handle_torch_function(vmap, (), *args, **kwargs)
-
-    vmap.__name__ = "vmap"
-    apis.vmap_impl = vmap
-    try:
-        yield
-    finally:
-        apis.vmap_impl = mapped
-
-
-def _eagerly() -> contextlib.AbstractContextManager[Any]:
-    """Let functions under torch.compile run as they are written; nothing to do where torch's compiler is not loaded."""
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else contextlib.nullcontext()
-
-
-def _watched(
-    forward: Callable[..., Any], recorder: Recorder, path: str, layer: str, is_container: bool
-) -> Callable[..., Any]:
-    @functools.wraps(forward)
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        outer = recorder.origin, recorder.is_container
-        origin = Origin(path, layer, None)  # each call has one of its own
-        recorder.origin, recorder.is_container = origin, is_container
-        try:
-            return forward(*args, **kwargs)
-        except Exception as error:
-            if recorder.failed is None or recorder.failed[0] is not error:  # the innermost module is told
-                recorder.failed = error, origin
-            raise
-        finally:
-            recorder.origin, recorder.is_container = outer
-
-    return watched
-
-
 def trace(
     module: nn.Module,
     inputs: Mapping[str, Any],
@@ -289,10 +192,10 @@ def trace(
         try:
             if isinstance(module, fx.GraphModule):
                 with recorder:
-                    result = _Nodes(module, recorder).run(*values.values())
+                    result = Nodes(module, recorder).run(*values.values())
             else:
                 args, kwargs = given_inputs.call(module.forward, values)
-                with torch.device(on), _eagerly(), _vmaps(recorder), _modules(module, recorder), recorder:
+                with torch.device(on), eagerly(), vmaps(recorder), watched_modules(module, recorder), recorder:
                     result = module(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever a model raises, it is told with its place
             failure = _failure(recorder, error)
