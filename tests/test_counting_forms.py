@@ -165,7 +165,6 @@ def test_an_op_named_with_its_overload_is_that_op() -> None:
     assert counted(lambda m, x: torch.ops.aten.mm.default(x, m.w), (2, 3), w=weight(3, 4)).macs == 24
 
 
-@pytest.mark.xfail(strict=True, reason="a function on BatchedTensors is seen once, without the axis that vmap hides")
 def test_vmap_counts_every_row() -> None:
     assert counted(lambda m, x: torch.vmap(lambda row: m.w @ row)(x), (5, 4), w=weight(3, 4)).macs == 60
 
