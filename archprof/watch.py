@@ -40,29 +40,38 @@ class Nodes(fx.Interpreter):
 
 
 @contextlib.contextmanager
-def watched_modules(module: nn.Module, recorder: Any) -> Iterator[None]:
-    """Tell the recorder which module is running, by wrapping every `forward`; the wrappers are gone afterwards.
+def wrapped(module: nn.Module, wrap: Callable[[str, nn.Module], Callable[..., Any]]) -> Iterator[None]:
+    """Have `wrap(path, part)` stand in place of every part's `forward`; what was there before is back afterwards.
 
-    That is cheaper than hooks, and sees a `forward` that a model calls itself.
+    A ScriptModule has no `forward` that could be replaced, so it is left alone.
     """
     before: list[tuple[dict[str, Any], Any]] = []
-    for path, part in module.named_modules():
-        if isinstance(part, torch.jit.ScriptModule):
-            continue
-        is_container = bool(part._modules) or hasattr(part, "is_function")  # noqa: SLF001 - children() is slow
-        state = vars(part)
-        before.append((state, state.get("forward")))
-        state["forward"] = _watched(
-            part.forward, recorder, path, "" if is_container else type(part).__name__, is_container
-        )
     try:
+        for path, part in module.named_modules():
+            if not isinstance(part, torch.jit.ScriptModule):
+                state = vars(part)
+                before.append((state, state.get("forward")))
+                state["forward"] = wrap(path, part)
         yield
     finally:
         for state, forward in before:
             if forward is None:
-                del state["forward"]
+                state.pop("forward", None)
             else:
                 state["forward"] = forward
+
+
+def watched_modules(module: nn.Module, recorder: Any) -> contextlib.AbstractContextManager[None]:
+    """Tell the recorder which module is running, by wrapping every `forward`.
+
+    That is cheaper than hooks, and sees a `forward` that a model calls itself.
+    """
+
+    def watched(path: str, part: nn.Module) -> Callable[..., Any]:
+        is_container = bool(part._modules) or hasattr(part, "is_function")  # noqa: SLF001 - children() is slow
+        return _watched(part.forward, recorder, path, "" if is_container else type(part).__name__, is_container)
+
+    return wrapped(module, watched)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from torch import nn
 from archprof.meta import Seen
 from archprof.runs.modes import Modes
 from archprof.trace import NUMBERS, Recorder, Traced, trace
+from archprof.watch import wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,26 +126,17 @@ def _watched_functions(log: Log) -> Iterator[None]:
         base.apply = plain  # type: ignore[method-assign]
 
 
-@contextlib.contextmanager
-def _watched_modules(module: nn.Module, log: Log) -> Iterator[None]:
+def _watched_modules(module: nn.Module, log: Log) -> contextlib.AbstractContextManager[None]:
     """Note of every module's call what its caller holds, and write the call in place of an op that is all of the module.
 
     That is for modules without hooks, which are called with the module.
     """
-    changed = []
-    for part in module.modules():
-        state = vars(part)
-        changed.append((state, state.get("forward")))
+
+    def noted(_: str, part: nn.Module) -> Callable[..., Any]:
         is_plain = next(part.children(), None) is None and not (part._forward_hooks or part._forward_pre_hooks)  # noqa: SLF001
-        state["forward"] = _noted(part, part.forward, log, is_plain=is_plain)
-    try:
-        yield
-    finally:
-        for state, forward in changed:
-            if forward is None:
-                del state["forward"]
-            else:
-                state["forward"] = forward
+        return _noted(part, part.forward, log, is_plain=is_plain)
+
+    return wrapped(module, noted)
 
 
 def _noted(module: nn.Module, forward: Callable[..., Any], log: Log, *, is_plain: bool) -> Callable[..., Any]:
