@@ -190,6 +190,7 @@ def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None
 )
 @click.option("-o", "--output", help="Plot them instead: x.svg, x.pdf or x.png.")
 @model_options
+@time_option
 @color_option
 def roofline(model: str, names: tuple[str, ...], output: str | None, color: str, **options: Any) -> None:
     """Print the least time a model takes on devices and what bounds it, or plot its rooflines."""

@@ -89,7 +89,7 @@ def drawn(profile: Profile, devices: Sequence[Device]) -> Figure:
     ratios = {"height_ratios": [3, 1] * down, "hspace": 0.04}
     panels = figure.subplots(2 * down, across, sharex=True, sharey="row", squeeze=False, gridspec_kw=ratios)
     colours = palette(profile, roofs[0])
-    ends = limits(roofs, dtype)
+    ends = limits(profile, roofs, dtype)
     for number in range(across * down):
         upper, lower = panels[2 * (number // across) : 2 * (number // across) + 2, number % across]
         if number >= len(roofs):
@@ -105,7 +105,8 @@ def drawn(profile: Profile, devices: Sequence[Device]) -> Figure:
             upper.set_ylabel("attainable rate in FLOP/s")
             lower.set_ylabel("% of time")
     figure.suptitle(title(profile), fontsize=10)
-    legend(figure, colours, has_second=any(has_second_roof(device, dtype) for device in devices))
+    has_second = any(has_second_roof(device, dtype) for device in devices)
+    legend(figure, colours, has_second=has_second, is_measured=profile.timing is not None)
     return figure
 
 
@@ -120,9 +121,10 @@ def palette(profile: Profile, found: Roofline) -> dict[str, str]:
     return dict(zip(shown, PALETTE, strict=False)) | dict.fromkeys(kinds[len(shown) :], OTHER)
 
 
-def limits(roofs: Sequence[Roofline], dtype: str) -> tuple[float, float, float, float]:
+def limits(profile: Profile, roofs: Sequence[Roofline], dtype: str) -> tuple[float, float, float, float]:
     """Return the ends of both axes: all dots and ridges lie inside, with room for the words."""
-    dots = [point for found in roofs for kernel in found.kernels if (point := place(kernel))]
+    kernels = [kernel for found in roofs for kernel in found.kernels]
+    dots = [point for kernel in kernels for point in (place(kernel), reached(profile, kernel)) if point]
     ridges = [found.device.ridge(dtype) for found in roofs]
     left, right = min(x for x, _ in dots) / 2.5, max(*(x for x, _ in dots), *ridges) * 4
     return left, right, min(y for _, y in dots) / 2.5, max(found.device.peak(dtype) for found in roofs) * 4
@@ -133,6 +135,13 @@ def place(kernel: Kernel) -> tuple[float, float] | None:
     if not kernel.intensity or not kernel.time_s:
         return None
     return kernel.intensity, kernel.work / kernel.time_s
+
+
+def reached(profile: Profile, kernel: Kernel) -> tuple[float, float] | None:
+    """Return where its dot is by the time that its ops were measured to take; None where they were not."""
+    times = profile.values.get("measured_s")
+    seconds = sum(times[number] or 0.0 for number in kernel.ops) if times is not None else 0.0
+    return (kernel.intensity, kernel.work / seconds) if kernel.intensity and kernel.work and seconds else None
 
 
 def panel(
@@ -175,8 +184,14 @@ def panel(
             colour = colours[profile.network.ops[kernel.ops[0]].kind]
             area = SMALLEST + (LARGEST - SMALLEST) * kernel.macs / most
             axes.scatter(*point, s=area, facecolors=f"{colour}40", linewidths=0.8, edgecolors=colour, zorder=3)
+            below = reached(profile, kernel)
+            if below:
+                axes.plot(*zip(point, below, strict=True), color=colour, linewidth=0.5, alpha=0.5, zorder=2)
+                axes.scatter(*below, s=9, marker="D", facecolors=colour, linewidths=0, zorder=4)
     axes.set_title(str(device), fontsize=9, fontweight="bold", loc="left", pad=15)
     told = f"at least {units.duration(found.time_s)}, {found.share(MEMORY):.0%} of it memory-bound"
+    if profile.timing is not None:
+        told += f"; measured {units.duration(profile.timing.rows_s)}"
     axes.annotate(told, (0, 1), xycoords="axes fraction", xytext=(0, 4), textcoords="offset points", fontsize=8)
     framed(axes)
 
@@ -233,7 +248,7 @@ def say(
     axes.annotate(words, point, xytext=away, textcoords="offset points", fontsize=7.5, color=colour, **how)
 
 
-def legend(figure: Figure, colours: dict[str, str], *, has_second: bool) -> None:
+def legend(figure: Figure, colours: dict[str, str], *, has_second: bool, is_measured: bool) -> None:
     """Explain colours, sizes and the dashed roof below the panels."""
     from matplotlib.lines import Line2D
 
@@ -244,6 +259,8 @@ def legend(figure: Figure, colours: dict[str, str], *, has_second: bool) -> None
     marks = [Line2D([], [], color=colour, label=kind, **dot) for kind, colour in named.items()]
     if has_second:
         marks.append(Line2D([], [], color=OTHER, linestyle=DASHES, linewidth=0.9, label="roof of all but contractions"))
+    if is_measured:
+        marks.append(Line2D([], [], color=INK, label="as measured", **(dot | {"marker": "D", "markersize": 3.5})))
     about = "a dot is an op with what rides along with it; its area grows with its MACs"
     widths = [36 + 4.4 * len(str(mark.get_label())) for mark in marks]  # points, at this size of letters
     room = 72 * figure.get_figwidth()

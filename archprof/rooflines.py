@@ -27,8 +27,13 @@ BELOW = (
 def table(profile: Profile, devices: Sequence[Device], view: View) -> str:
     """Return a table with one row a device, of the contractions' dtype; raise UserError where one has no peak for it."""
     dtype = main_dtype(profile)
-    rows = [cells(roofline(profile.network, device), dtype) for device in devices]
+    roofs = [roofline(profile.network, device) for device in devices]
+    rows = [cells(found, dtype) for found in roofs]
     columns = dict(zip(HEADS, map(list, zip(*rows, strict=True)), strict=True))
+    if profile.timing is not None:
+        seconds = profile.timing.rows_s
+        columns["measured"] = [units.duration(seconds)] * len(roofs)
+        columns["x least"] = [f"{seconds / found.time_s:.2f}" if found.time_s else "-" for found in roofs]
     dropped = []
     while width_of(columns) > view.width and len(dropped) < len(SPARED):
         dropped.append(SPARED[len(dropped)])
@@ -39,6 +44,10 @@ def table(profile: Profile, devices: Sequence[Device], view: View) -> str:
     for texts in zip(*columns.values(), strict=True):
         lines.add_row(*map(Text, texts))
     below = [f"! {gaps_line(profile)}"] if profile.gaps else []
+    if profile.timing is not None:
+        below.append(
+            f"measured here, on {profile.timing.device}: rows of another device compare it with what that one could do"
+        )
     below += [f"left out for lack of width: {', '.join(dropped)}"] if dropped else []
     return printed([Text(heading(profile)), lines, *map(Text, (*below, *BELOW))], view)
 

@@ -85,4 +85,5 @@ def calibrate(device: str, threads: int | None, output: Path | None) -> None:
         output.write_text(text, "utf-8")
     except OSError as error:
         raise UserError(f"cannot write {str(output)!r}: {error.strerror}") from None
-    click.echo(f"wrote {output}; next: archprof show MODEL --on ./{output}", err=True)
+    named = output if output.is_absolute() else f"./{output}"  # a path is told from a device's name by its slash
+    click.echo(f"wrote {output}; next: archprof show MODEL --on {named}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import archprof
 from archprof.cli import main
 from archprof.devices.choice import find
 from archprof.errors import UserError
+from archprof.plot import place, reached
+from archprof.roofline import roofline
 
 BOTH = ["--on", "h100-sxm,t4", "--dtype", "float16"]
 
@@ -128,3 +131,23 @@ def test_more_devices_than_a_row_holds_and_many_kinds_are_drawn(tmp_path: Path) 
     words = ["googlenet", "--dtype", "float16", "--on", "h100-sxm,t4,l4,a10", "-o", str(file)]
     assert run(*words)[0] == 0
     assert file.stat().st_size > 10_000
+
+
+def test_a_measured_dot_stands_below_its_roof_by_what_the_time_was_longer() -> None:
+    found = archprof.profile("alexnet", on="t4")
+    slow = dataclasses.replace(
+        found, values={**found.values, "measured_s": [2 * (s or 0.0) for s in found.values["time_s"]]}
+    )
+    kernels = [k for k in roofline(slow.network, find("t4")).kernels if place(k) and k.work]
+    assert kernels
+    for kernel in kernels:
+        (x, roof), below = place(kernel), reached(slow, kernel)
+        assert below == (x, pytest.approx(roof / 2))
+    assert reached(found, kernels[0]) is None
+
+
+def test_the_command_holds_a_measured_run_against_its_roofs() -> None:
+    code, out, _ = run("lenet5", "--on", "t4", "--time", "--color", "never")
+    assert code == 0
+    assert "x least" in out
+    assert "measured here, on " in out
