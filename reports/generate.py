@@ -6,6 +6,8 @@ Run it from anywhere; on one machine the same sources give the same bytes. `--in
 from __future__ import annotations
 
 import argparse
+import csv
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -77,7 +79,7 @@ def lecture() -> str:
     )  # fmt: skip
     pages.globals |= {
         "profile": profile, "count": units.count, "table": table, "side_by_side": side_by_side, "claims": claims,
-        "picture": picture, "explain": lambda model: profile(model).explain().rstrip(),
+        "picture": picture, "trained": trained, "explain": lambda model: profile(model).explain().rstrip(),
     }  # fmt: skip
     return pages.get_template("lecture.md.jinja").render()
 
@@ -100,6 +102,24 @@ def claims(models: Sequence[str]) -> str:
             claim = found.claim
             cells = (model, claim.measure, claim.text, f"{found.computed:,}", f"{found.ratio - 1:+.1%}", claim.source)
             lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def trained() -> str:
+    """Return a Markdown table of what `poe depth` trained: the loss of every depth, median and all, plain and residual."""
+    with (HERE / "depth.tsv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    depths, kinds = (list(dict.fromkeys(row[name] for row in rows)) for name in ("layers", "kind"))
+    lines = [
+        f"| training loss, {rows[0]['epochs']} epochs | {' layers | '.join(depths)} layers |",
+        f"|:--{'|--:' * len(depths)}|",
+    ]
+    for kind in kinds:
+        losses = [
+            [float(row["loss"]) for row in rows if (row["kind"], row["layers"]) == (kind, depth)] for depth in depths
+        ]
+        cells = (f"{statistics.median(some):.2g} ({min(some):.2g} to {max(some):.2g})" for some in losses)
+        lines.append(f"| {kind} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
