@@ -191,7 +191,9 @@ DTYPES = [torch.bool, torch.uint8, torch.int8, torch.int16, torch.int64, torch.f
 
 @pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
 def test_promotion_says_what_torch_says() -> None:
-    operands = [meta(*shape, dtype=dtype) for shape, dtype in product([(2,), ()], DTYPES)]
+    # before torch had bcomplex32, bfloat16 and a complex number made complex64; archprof says what torch says now
+    dtypes = DTYPES if hasattr(torch, "bcomplex32") else [dtype for dtype in DTYPES if dtype != torch.bfloat16]
+    operands = [meta(*shape, dtype=dtype) for shape, dtype in product([(2,), ()], dtypes)]
     for a, b in product(operands, [*operands, True, 1, 1.0, 1j]):
         wanted = str(torch.result_type(a, b)).removeprefix("torch.")
         assert promoted(mirrored(a), mirrored(b)) == wanted, (a, b)

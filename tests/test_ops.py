@@ -43,6 +43,8 @@ OWN = [*OWN_ROWS, *FUNCTIONS]
 
 @pytest.mark.parametrize(("kind", "call", "macs", "flops"), ROWS, ids=[row[0] for row in ROWS])
 def test_rule_binds_the_torch_call_and_costs_what_the_table_says(kind: str, call: Call, macs: int, flops: int) -> None:
+    if kind == "linear_cross_entropy" and not hasattr(torch.nn.functional, kind):
+        pytest.skip(f"torch {torch.__version__} has no {kind}")
     args, kwargs, result = recorded(kind, call)
     arguments = RULES[kind].bind(args, kwargs)
     known = found(kind, arguments, result)

@@ -339,6 +339,7 @@ def test_a_picture_may_be_coloured_by_time(tmp_path: Path, lenet) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler, and there is no g++ here")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch 2.10's own compiler
 def test_a_compiled_pass_is_timed_with_its_kernels() -> None:
     model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Sigmoid())
     timing = archprof.time(model, (8, 64), device="cpu", threads=1, compiled=True, budget_s=0.2).timing
