@@ -17,8 +17,8 @@ from toys import Toy
 from archprof.errors import UnknownName, UserError
 from archprof.graph import Graph
 from archprof.records import Tensor
-from archprof.renderers.diagram import accessible, diagram, render
-from archprof.renderers.diagram.cut import NODES, VIRTUAL, cut
+from archprof.renderers.diagram import STYLES, accessible, diagram, render
+from archprof.renderers.diagram.cut import cut
 from archprof.renderers.diagram.fold import fold_repeats
 from archprof.renderers.diagram.fuse import drop_glue, fuse_followers, single
 from archprof.renderers.diagram.measure import costs
@@ -85,8 +85,8 @@ def test_no_picture_has_more_pieces_than_the_budget(depth: int | None) -> None:
     sketcher = sketcher_of(graph)
     sketch = sketcher.sketch(cut(sketcher, costs(graph, "macs"), depth).opened)
     assert len(sketch.pieces) == 21
-    assert len(sketch.pieces) <= NODES
-    assert sketch.virtual <= VIRTUAL
+    assert len(sketch.pieces) <= STYLES["auto"].nodes
+    assert sketch.virtual <= STYLES["auto"].virtual
 
 
 def test_a_depth_that_does_not_fit_says_how_many_groups_stay_closed() -> None:

@@ -7,6 +7,7 @@ Every step is a pure function in a file of its own; this one runs them in order 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from archprof import units
@@ -19,16 +20,23 @@ from archprof.renderers.diagram.fuse import Box, drop_glue, fuse_followers, sing
 from archprof.renderers.diagram.labels import span_text
 from archprof.renderers.diagram.layout import render
 from archprof.renderers.diagram.measure import METRICS, costs
+from archprof.renderers.diagram.scene import Scene, painter
+from archprof.renderers.diagram.scene import key as shares
 from archprof.renderers.diagram.sketch import Frame, Piece, Sketcher, is_input
+from archprof.renderers.diagram.style import STYLES, Paint
 from archprof.renderers.diagram.tree import Group, compress, drawn_groups, grow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from archprof.graph import Graph
+    from archprof.renderers.diagram.dot import Key
     from archprof.renderers.diagram.measure import Costs, Listed
+    from archprof.renderers.diagram.scene import Painter
 
-__all__ = ["DIRECTIONS", "FOLDS", "METRICS", "accessible", "description", "diagram", "render"]
+__all__ = [
+    "DIRECTIONS", "FOLDS", "METRICS", "STYLES", "Paint", "accessible", "description", "diagram", "render",
+]  # fmt: skip
 
 DIRECTIONS = ("TB", "LR")
 FOLDS = ("exact", "none")
@@ -47,29 +55,38 @@ def diagram(
     legend: bool = True,
     note: str = "",
     listed: Listed | None = None,
+    style: str = "auto",
+    paint: Painter | Mapping[str, Paint] | None = None,
+    key: Key | None = None,
 ) -> str:
     """Return the DOT text of `graph`, coloured by each part's share of `metric`.
 
     `depth` opens the groups uniformly down to that level (0 opens none), as far as the page's budgets go; without it
     the costliest open first. `expand` and `collapse` are globs on the paths of groups. `note` is added to the legend.
-    `metric` may be any name where `listed` has a column and its values.
+    `metric` may be any name where `listed` has a column and its values. `style` is one of STYLES. `paint` gives pieces
+    and frames other looks, by path or by a function of the part (a diff: added, removed, changed); `key` is the legend
+    that goes with them, (fill, words, colour of text) of each and one text, in place of the shares'.
     Equal graphs give equal texts. Raises UserError for an option that is none.
     """
     _choice("direction", direction, DIRECTIONS)
     _choice("fold", fold, FOLDS)
+    _choice("style", style, tuple(STYLES))
+    chosen_style = STYLES[style]
     measured = costs(graph, metric, listed)
     sketcher = Sketcher(graph, _tree(graph, fold))
-    chosen = cut(sketcher, measured, depth, expand, collapse)
+    chosen = cut(sketcher, measured, depth, expand, collapse, chosen_style)
     sketch = sketcher.sketch(chosen.opened)
     heading = [title, _totals(graph, measured)]
     if measured.unknown:
         heading.append(f"unknown cost: {len(measured.unknown)} of {len(graph)} ops, not in the sums")
     if chosen.refused:
         heading.append(f"{chosen.refused} groups kept closed, to fit a page")
-    elif not fits(sketch):
+    elif not fits(sketch, chosen_style):
         heading.append("larger than a page")
-    shown = note if legend else None
-    return write(graph, sketch, measured, heading=heading, direction=direction, note=shown)
+    look = painter(paint) if isinstance(paint, Mapping) else paint
+    cells, words = key or shares(measured, chosen_style)
+    shown = (cells, f"{words}\n{note}") if legend else None
+    return write(Scene(graph, sketch, measured, chosen_style, look), heading=heading, direction=direction, key=shown)
 
 
 def description(graph: Graph, metric: str = "macs", listed: Listed | None = None) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from archprof.errors import UserError
 from archprof.renderers.diagram.fuse import CONCATS, JOINS, Box, parent
-from archprof.renderers.diagram.page import LEGIBLE, printed
+from archprof.renderers.diagram.page import printed
+from archprof.renderers.diagram.style import STYLES, Style
 from archprof.renderers.diagram.tree import Group, Run, ops
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
     from archprof.renderers.diagram.measure import Costs
     from archprof.renderers.diagram.sketch import Sketch, Sketcher
-
-NODES = 60
-VIRTUAL = 2000
-"""The budgets: pieces, and pieces with the ranks that wires pass, which is what a layout's time depends on."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,12 @@ SOME = 12
 
 
 def cut(
-    sketcher: Sketcher, costs: Costs, depth: int | None, expand: Sequence[str] = (), collapse: Sequence[str] = ()
+    sketcher: Sketcher,
+    costs: Costs,
+    depth: int | None,
+    expand: Sequence[str] = (),
+    collapse: Sequence[str] = (),
+    style: Style = STYLES["auto"],
 ) -> Cut:
     """Return the groups to open.
 
@@ -85,15 +87,15 @@ def cut(
         best = max((p for p in ready if depth is None or p.level == nearest), key=lambda p: shares[p.group.path])
         trial = opened | {place.group.path for place in closed if place.look == best.look}
         sketch = sketcher.sketch(trial)
-        if fits(sketch) and (depth is not None or printed(sketch) >= LEGIBLE):
+        if fits(sketch, style) and (depth is not None or printed(sketch) >= style.legible):
             opened = trial
         else:
             refused.add(best.look)
 
 
-def fits(sketch: Sketch) -> bool:
-    """Tell whether a sketch keeps within the budgets."""
-    return len(sketch.pieces) <= NODES and sketch.virtual <= VIRTUAL
+def fits(sketch: Sketch, style: Style = STYLES["auto"]) -> bool:
+    """Tell whether a sketch keeps within the budgets of a style."""
+    return len(sketch.pieces) <= style.nodes and sketch.virtual <= style.virtual
 
 
 def _places(node: Group | Run | Box, level: int, around: str) -> list[_Place]:
@@ -132,8 +134,11 @@ def _with_ancestors(places: dict[str, _Place], path: str) -> list[str]:
 
 
 def _likeness(group: Group) -> object:
-    """Return what makes groups look alike to a reader: the layers with weights in them, and how they are joined."""
+    """Return what makes groups look alike to a reader: the layers with weights in them, and what joins their ways.
+
+    Products and differences do not tell groups apart: a mask or a gate is a matter of one block, no other kind of it.
+    """
     members = ops([group])
     weighty = {op.kind for op in members if any(len(weight.tensor.shape) > 1 for weight in op.weights)}
-    joined = {op.kind for op in members if op.kind in CONCATS or op.kind in JOINS}
-    return frozenset(weighty or {op.kind for op in members}), frozenset(joined)
+    joined = {"concat" if op.kind in CONCATS else JOINS.get(op.kind, "") for op in members}
+    return frozenset(weighty or {op.kind for op in members}), frozenset(joined & {"concat", "+"})
