@@ -6,26 +6,27 @@ Whatever a user named reaches the text through `markup` or `plain` only, so that
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import graphviz
 
 from archprof.renderers.diagram import style as look
-from archprof.renderers.diagram.scene import GROUP, INPUT, MINOR, OUTPUT, SIGN, Mark, Scene
+from archprof.renderers.diagram.scene import GROUP, INPUT, LETTER, MINOR, OUTPUT, SIGN, Mark, Scene
 from archprof.renderers.diagram.sketch import Frame, Piece, pieces
+from archprof.renderers.diagram.wiring import column_frames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from archprof.renderers.diagram.sketch import Wire
-
-Key = tuple["Sequence[tuple[str, str, str]]", str]
-"""A legend: fill, words and colour of text of each cell, and what they mean."""
+    from archprof.renderers.diagram.compose import Composed
 
 
-def write(scene: Scene, *, heading: Sequence[str], direction: str, key: Key | None) -> str:
-    """Return the DOT text of a scene; `heading` are the lines above it, and a `key` of None leaves the legend out."""
-    return _Writer(scene).write(heading, direction, key)
+Ends: TypeAlias = "Sequence[tuple[int, Mark, int]]"
+
+
+def write(picture: Composed) -> str:
+    """Return a picture as DOT text."""
+    return _Writer(picture.scene).write(picture)
 
 
 def markup(text: str) -> str:
@@ -56,29 +57,54 @@ class _Writer:
         self.scene, self.sketch, self.style = scene, scene.sketch, scene.style
         self.clusters = 0
 
-    def write(self, heading: Sequence[str], direction: str, key: Key | None) -> str:
-        lines = [f"<B>{markup(heading[0])}</B>", *map(_small, heading[1:])]
+    def write(self, picture: Composed) -> str:
+        alone = len(self.scene.wiring.starts) == 1
+        lines = [f"<B>{markup(picture.heading[0])}</B>", *map(_small, picture.heading[1:])]
+        if picture.key and not alone:
+            lines.append(_legend(*picture.key))
         rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines)
         title = f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="2">{rows}</TABLE>>'
-        hurry = look.HURRY if self.sketch.virtual > self.style.virtual else {}
-        attributes = {**self.style.graph, **hurry, "rankdir": direction, "label": title}
+        hurry = look.HURRY if self.scene.wiring.placed > self.style.virtual else {}
+        attributes = {**self.style.graph, **hurry, "rankdir": picture.direction, "label": title}
         dot = graphviz.Digraph("archprof", graph_attr=attributes, node_attr=self.style.node, edge_attr=self.style.edge)
-        self._children(dot, self.sketch.root)
-        for wire in self.sketch.wires:
-            self._wire(dot, wire)
-        for place, mark, size in self.scene.outputs():
-            self._mark(dot, mark)
+        ends = self.scene.outputs()
+        if alone:
+            self._children(dot, self.sketch.root)
+            self._links(dot)
+            self._ends(dot, ends)
+        else:
+            self._columns(dot, ends)
+            self._links(dot)
+        for place, mark, size in ends:
             dot.edge(self.scene.names[place], mark.name, penwidth=look.line_width(size), weight="8")
-        if key is not None:
+        if picture.key and alone:
             plaintext = {"shape": "plaintext", "style": "", "margin": "0", "class": "legend"}
-            dot.node(self.scene.unique("legend"), f"<{_legend(*key)}>", **plaintext)
+            dot.node(self.scene.unique("legend"), f"<{_legend(*picture.key)}>", **plaintext)
         return dot.source
 
-    def _wire(self, dot: graphviz.Digraph, wire: Wire) -> None:
-        names = self.scene.names[wire.source], self.scene.names[wire.target]
-        said = self.scene.wire_text(wire)
-        label = {"label": plain(f" {said}")} if said else {}
-        dot.edge(*names, penwidth=look.line_width(wire.bytes), weight=str(self.scene.weight(wire)), **label)
+    def _columns(self, dot: graphviz.Digraph, ends: Ends) -> None:
+        """Draw the columns side by side: each begins at the top, for no line leads from one to the next."""
+        wiring = self.scene.wiring
+        for number, frame in enumerate(column_frames(self.sketch, wiring.starts)):
+            column = graphviz.Digraph(f"cluster_column_{number + 1}")
+            column.attr(label="", peripheries="0", margin="4", style="", fillcolor=self.style.ground)
+            self._letters(column, "column", number)
+            self._children(column, frame)
+            self._ends(column, [end for end in ends if wiring.column(end[0]) == number])
+            dot.subgraph(column)
+
+    def _ends(self, dot: graphviz.Digraph, ends: Ends) -> None:
+        for _, mark, _ in ends:
+            self._mark(dot, mark)
+
+    def _links(self, dot: graphviz.Digraph) -> None:
+        for link in self.scene.links:
+            label = {"label": plain(f" {link.text}")} if link.text else {}
+            dot.edge(link.source, link.target, penwidth=link.width, weight=str(link.weight), **label)
+
+    def _letters(self, dot: graphviz.Digraph, home: str, number: int) -> None:
+        for mark in self.scene.letters.get((home, number), ()):
+            self._mark(dot, mark)
 
     def _children(self, dot: graphviz.Digraph, frame: Frame) -> None:
         for child in frame.children:
@@ -121,6 +147,8 @@ class _Writer:
             "fillcolor": title.fill, "color": title.pen, "penwidth": "1.8" if repeats else "0.7", "margin": "5",
             "tooltip": plain(title.tooltip), "class": title.classes,
         }  # fmt: skip
+        if len(self.scene.wiring.starts) > 1:
+            attributes["peripheries"] = "1"  # the column around it has none
         inner = graphviz.Digraph(f"cluster_{self.clusters}")
         inner.attr(**attributes)
         self._children(inner, frame)
@@ -134,8 +162,9 @@ class _Writer:
         return not taken.isdisjoint(beside)
 
     def _piece(self, dot: graphviz.Digraph, piece: Piece) -> None:
-        fan = len(self.scene.out.get(self.scene.place[id(piece)], ())) > 1
-        self._mark(dot, self.scene.mark(piece), fan=fan)
+        place = self.scene.place[id(piece)]
+        self._mark(dot, self.scene.mark(piece), fan=len(self.scene.out.get(place, ())) > 1)
+        self._letters(dot, "piece", place)
 
     def _mark(self, dot: graphviz.Digraph, mark: Mark, *, fan: bool = False) -> None:
         if mark.role in (INPUT, OUTPUT):
@@ -151,6 +180,12 @@ class _Writer:
             attributes |= {"color": mark.pen, "penwidth": "1.8"}
         if mark.unknown:
             attributes |= {"style": "rounded,filled,dashed", "penwidth": "1.4"}
+        if mark.role == LETTER:
+            attributes |= {"color": mark.pen, "penwidth": "1.4", "height": "0.24", "margin": "0.03"}
+            dot.node(
+                mark.name, f"<<B>{markup(mark.text)}</B>>", shape="circle", style="filled", width="0.24", **attributes
+            )
+            return
         if mark.role == SIGN and not mark.below:
             dot.node(mark.name, plain(mark.text), **attributes, **_sign(mark.text))
             return

@@ -19,6 +19,7 @@ from archprof.renderers.diagram.measure import percent
 from archprof.renderers.diagram.sketch import Frame, Piece, Sketch, Wire, is_input
 from archprof.renderers.diagram.style import Paint, Style
 from archprof.renderers.diagram.tree import Run
+from archprof.renderers.diagram.wiring import wire_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 Painter: TypeAlias = Callable[[Piece | Frame], Paint | None]
 """Says how a piece or frame looks, by its `paths` and the `names` of all its ops; None leaves it to the style."""
 
-INPUT, OUTPUT, OP, MINOR, GROUP, SIGN = "input", "output", "op", "minor", "group", "sign"
-"""Roles of a mark: an end of the network, a box, one of a mere follower, a closed group, a sign such as `+`."""
+INPUT, OUTPUT, OP, MINOR, GROUP, SIGN, LETTER = "input", "output", "op", "minor", "group", "sign", "letter"
+"""Roles of a mark: an end of the network, a box, one of a mere follower, a closed group, a sign such as `+`, and the
+letter of a connector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,31 @@ class Title:
     ink: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A drawn line between two marks, by their names: its width, how straight it is to be, and what stands on it."""
+
+    source: str
+    target: str
+    width: str
+    weight: int
+    text: str = ""
+
+
 class Scene:
     """The marks of a sketch by the places of its pieces; `names` are unique and mean nothing to any language."""
 
-    def __init__(self, graph: Graph, sketch: Sketch, costs: Costs, style: Style, paint: Painter | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        sketch: Sketch,
+        costs: Costs,
+        style: Style,
+        paint: Painter | None = None,
+        columns: int = 1,
+    ) -> None:
         """Name the pieces; what they say is found when it is asked for."""
+        self.wiring = wire_up(sketch, columns, style.virtual)
         self.graph, self.sketch, self.costs, self.style = graph, sketch, costs, style
         self._paint: Painter = paint or (lambda _: None)
         self._bytes = measured(graph, "bytes") if style.details else None
@@ -81,6 +103,8 @@ class Scene:
         for wire in sketch.wires:
             self.out.setdefault(wire.source, []).append(wire)
         self._main = {number: list(filter(sketch.is_main, wires)) for number, wires in self.out.items()}
+        self.letters: dict[tuple[str, int], list[Mark]] = {}
+        self.links = self._links()
 
     def unique(self, path: str) -> str:
         """Return a node name that reads like `path`, has no letter that means anything, and is used by nobody yet."""
@@ -118,7 +142,7 @@ class Scene:
         if amount.unknown and self.costs.metric.needs_facts:
             said += f"  {amount.unknown} ?"
         return Title(
-            span_text(frame.paths, frame.within),
+            span_text(frame.paths, frame.within) + (" (continued)" if frame.continued else ""),
             f"×{frame.copies}" if repeats else "",
             f"{said}  {paint.extra}" if paint.extra else said,
             paint.fill or self.style.frames[min(frame.level, len(self.style.frames) - 1)],
@@ -127,6 +151,45 @@ class Scene:
             look.css_class("run" if isinstance(frame.node, Run) else "group", _cost(amount)),
             paint.ink or (look.readable(paint.fill) if paint.fill else self.style.ink),
         )
+
+    def _links(self) -> list[Link]:
+        """Return the lines of the picture, and file the letters of connectors with the piece or column they stand by."""
+        found: list[Link] = []
+        ends: dict[tuple[object, ...], str] = {}
+        for number, wire in enumerate(self.sketch.wires):
+            names, width = (self.names[wire.source], self.names[wire.target]), look.line_width(wire.bytes)
+            if number not in self.wiring.cut:
+                found.append(Link(*names, width, self.weight(wire), self.wire_text(wire)))
+                continue
+            letter = self.wiring.letters[wire.source]
+            column = self.wiring.column(wire.target)
+            crosses = self.wiring.column(wire.source) != column
+            before, after = ("column", self.wiring.column(wire.source)), ("column", column)
+            place = ("piece", wire.source), ("piece", wire.target)
+            out = self._letter(ends, (wire.source,), letter, before if crosses else place[0], f"{names[0]}.to")
+            if out:
+                found.append(Link(names[0], out, width, 2, self.wire_text(wire)))
+            enters = after if crosses else place[1]
+            self._letter(ends, (wire.source, enters), letter, enters, f"{names[1]}.from")
+            found.append(Link(ends[wire.source, enters], names[1], width, 8 if crosses else 2))
+        return found
+
+    def _letter(
+        self,
+        ends: dict[tuple[object, ...], str],
+        which: tuple[object, ...],
+        letter: str,
+        home: tuple[str, int],
+        path: str,
+    ) -> str:
+        """Make one end of a connector, and return its name; empty where it is there already."""
+        if which in ends:
+            return ""
+        ends[which] = self.unique(path)
+        mark = Mark(ends[which], LETTER, letter, ink=self.style.ink, fill=self.style.ground, pen=self.style.repeat,
+                    tooltip=f"goes on at {letter}", classes="connector")  # fmt: skip
+        self.letters.setdefault(home, []).append(mark)
+        return mark.name
 
     def outputs(self) -> list[tuple[int, Mark, int]]:
         """Return the network's outputs: the place of the piece each comes from, its mark, its bytes."""
