@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from archprof.renderers.diagram import mermaid, tikz
 from archprof.renderers.diagram.alt import accessible
-from archprof.renderers.diagram.compose import COLUMNS, DIRECTIONS, FOLDS, Composed, compose, description
+from archprof.renderers.diagram.compose import DIRECTIONS, FOLDS, Composed, compose, description
 from archprof.renderers.diagram.dot import write
 from archprof.renderers.diagram.layout import render
 from archprof.renderers.diagram.measure import METRICS
-from archprof.renderers.diagram.page import LEGIBLE, PAGES
+from archprof.renderers.diagram.page import COLUMNS, LEGIBLE, PAGES, printed_size
 from archprof.renderers.diagram.style import STYLES, Paint
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS", "DIRECTIONS", "FOLDS", "LEGIBLE", "METRICS", "PAGES", "STYLES", "Composed", "Paint", "accessible",
-    "compose", "description", "diagram", "render",
+    "compose", "description", "diagram", "mermaid", "printed_size", "render", "tikz",
 ]  # fmt: skip
 
 

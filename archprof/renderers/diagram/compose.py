@@ -8,7 +8,7 @@ Every step is a pure function in a file of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from archprof import units
@@ -20,7 +20,7 @@ from archprof.renderers.diagram.fold import fold_repeats
 from archprof.renderers.diagram.fuse import Box, drop_glue, fuse_followers, single
 from archprof.renderers.diagram.labels import span_text
 from archprof.renderers.diagram.measure import costs
-from archprof.renderers.diagram.page import LEGIBLE, PAGES, extent, printed
+from archprof.renderers.diagram.page import COLUMNS, LEGIBLE, PAGES, extent, printed
 from archprof.renderers.diagram.scene import Scene, painter
 from archprof.renderers.diagram.scene import key as shares
 from archprof.renderers.diagram.sketch import Frame, Piece, Sketcher, is_input
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 DIRECTIONS = ("TB", "LR")
 FOLDS = ("exact", "none")
-COLUMNS = 3
 RUNNING = "a concat that begins as an earlier one does is drawn as reading that one"
 
 Key = tuple["Sequence[tuple[str, str, str]]", str]
@@ -53,6 +52,10 @@ class Composed:
     scene: Scene
     direction: str
     key: Key | None
+
+    def without_legend(self) -> Composed:
+        """Return the picture without its legend, for a writer that draws its own."""
+        return replace(self, key=None)
 
 
 def compose(

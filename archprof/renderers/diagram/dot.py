@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import graphviz
 
 from archprof.renderers.diagram import style as look
-from archprof.renderers.diagram.scene import GROUP, INPUT, LETTER, MINOR, OUTPUT, SIGN, Mark, Scene
+from archprof.renderers.diagram.scene import GROUP, INPUT, LETTER, MINOR, OUTPUT, SIGN, Mark, Scene, Title
 from archprof.renderers.diagram.sketch import Frame, Piece, pieces
 from archprof.renderers.diagram.wiring import column_frames
 
@@ -27,6 +27,12 @@ Ends: TypeAlias = "Sequence[tuple[int, Mark, int]]"
 def write(picture: Composed) -> str:
     """Return a picture as DOT text."""
     return _Writer(picture.scene).write(picture)
+
+
+def named(picture: Composed) -> tuple[str, dict[str, Mark], dict[str, Title]]:
+    """Return a picture as DOT text, what its nodes are by their names, and its clusters likewise."""
+    writer = _Writer(picture.scene)
+    return writer.write(picture), writer.marks, writer.titles
 
 
 def markup(text: str) -> str:
@@ -56,6 +62,8 @@ class _Writer:
     def __init__(self, scene: Scene) -> None:
         self.scene, self.sketch, self.style = scene, scene.sketch, scene.style
         self.clusters = 0
+        self.marks: dict[str, Mark] = {}
+        self.titles: dict[str, Title] = {}
 
     def write(self, picture: Composed) -> str:
         alone = len(self.scene.wiring.starts) == 1
@@ -149,6 +157,7 @@ class _Writer:
         }  # fmt: skip
         if len(self.scene.wiring.starts) > 1:
             attributes["peripheries"] = "1"  # the column around it has none
+        self.titles[f"cluster_{self.clusters}"] = title
         inner = graphviz.Digraph(f"cluster_{self.clusters}")
         inner.attr(**attributes)
         self._children(inner, frame)
@@ -167,6 +176,7 @@ class _Writer:
         self._letters(dot, "piece", place)
 
     def _mark(self, dot: graphviz.Digraph, mark: Mark, *, fan: bool = False) -> None:
+        self.marks[mark.name] = mark
         if mark.role in (INPUT, OUTPUT):
             ends = {"shape": "plaintext", "style": "", "tooltip": plain(mark.tooltip), "class": mark.classes}
             dot.node(mark.name, plain(mark.text), **ends, **({"ordering": "out"} if mark.role == INPUT else {}))

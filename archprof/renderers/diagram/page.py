@@ -5,6 +5,7 @@ It runs no layout: these are the sizes that the fonts and gaps of `style` lead t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ PAGES: Mapping[str, tuple[float, float]] = {
 """What is left of a page within margins of half an inch, in points: the two papers, a column of a paper in two of them
 (3.5 by 9 inches), and a slide of 16:9."""
 
+COLUMNS = 3
+
 GAP, HEADING, LETTER = 7.5, 80.0, 7.4
 FRAME = 30.0
 """Points between ranks, for the title with the input and the output, for a letter, and for a frame's rim and name."""
@@ -36,6 +39,17 @@ def printed(size: tuple[float, float], page: str = "a4") -> float:
     """Return the size in points of the smallest text once a picture of that size is scaled to fit a page."""
     width, height = PAGES[page]
     return SMALL * min(1.0, width / size[0], height / size[1])
+
+
+def printed_size(svg: bytes, page: str, columns: int) -> tuple[float, str]:
+    """Return the size in points of the smallest text of a drawn SVG on a page, and what would make it larger."""
+    found = re.search(rb'viewBox="0.00 0.00 ([\d.]+) ([\d.]+)"', svg)
+    width, height = (float(found[1]), float(found[2])) if found else (1.0, 1.0)
+    is_tall = height / PAGES[page][1] > width / PAGES[page][0]
+    remedy = f"--columns {columns + 1}, or less with --style paper or --depth 1"
+    return printed(
+        (width, height), page
+    ), remedy if is_tall and columns < COLUMNS else "draw less, with --style paper or --depth 1"
 
 
 def extent(sketch: Sketch, starts: tuple[int, ...] = (0,), direction: str = "TB") -> tuple[float, float]:
