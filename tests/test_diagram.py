@@ -267,7 +267,7 @@ def test_a_concat_along_another_axis_is_no_running_one() -> None:
 
 
 def test_the_longest_wires_become_connectors_where_there_are_too_many() -> None:
-    graph = dense(32, running=False)
+    graph = dense(28, running=False)
     text = diagram(graph, title="t")
     sketch = sketcher_of(graph).sketch(())
     wiring = wire_up(sketch, 1, STYLES["auto"].virtual)

@@ -114,3 +114,15 @@ def test_glue_is_drawn_where_it_is_asked_for() -> None:
     graph = toy.graph(at)
     assert "view" not in nodes(diagram(graph, title="t"))
     assert "view" in nodes(diagram(graph, title="t", glue=True))
+
+
+def test_a_flat_network_of_any_length_is_drawn_in_stretches() -> None:
+    graph = chain(2000)
+    picture = compose(graph, title="t")
+    pieces = picture.scene.sketch.pieces
+    assert len(pieces) <= 60
+    # no op is lost, and none counted twice
+    assert sorted(name for piece in pieces for name in piece.names) == sorted(graph.nodes)
+    text = diagram(graph, title="t")
+    assert "l0…83" in text  # 2,000 in 24 stretches of 84
+    assert "l0…3" in diagram(graph, title="t", expand=["l0…l83"])

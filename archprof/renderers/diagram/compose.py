@@ -25,7 +25,7 @@ from archprof.renderers.diagram.scene import Scene, painter
 from archprof.renderers.diagram.scene import key as shares
 from archprof.renderers.diagram.sketch import Frame, Piece, Sketcher, is_input
 from archprof.renderers.diagram.style import STYLES, Paint, Style
-from archprof.renderers.diagram.tree import Group, compress, drawn_groups, grow
+from archprof.renderers.diagram.tree import Group, compress, drawn_groups, grow, parted
 from archprof.renderers.diagram.wiring import split
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _tree(graph: Graph, fold: str, focus: str = "", *, glue: bool = False) -> Gr
     root = grow(_boxes(graph, glue=glue))
     if focus:
         root = focused(graph, root, focus)
-    tree = compress(fold_repeats(graph, root) if fold == "exact" else root)
+    tree = parted(compress(fold_repeats(graph, root) if fold == "exact" else root))
     if not isinstance(tree, Group):  # compress keeps the root
         raise TypeError(tree)
     return tree

@@ -117,8 +117,9 @@ def _places(node: Group | Run | Box, level: int, around: str) -> list[_Place]:
             if isinstance(group, Group) and not group.is_stub:
                 inner = _places(group, level + 1, group.path)
                 height = max((place.level for place in inner), default=level) - level
-                look = (height, _likeness(group))
-                found.append(_Place(group, level, _aliases(group.path, around), node.path, look))
+                look = group.path if group.span else (height, _likeness(group))
+                aliases = ("…".join(group.span),) if group.span else _aliases(group.path, around)
+                found.append(_Place(group, level, aliases, node.path, look))
                 found.extend(inner)
     return found
 

@@ -82,6 +82,8 @@ class _Siblings:
     def run(self, start: int, period: int) -> Run | None:
         """Return the run of `period` siblings a copy beginning at `start`, or None where there are not two copies."""
         model = self.classes[start : start + period]
+        if self.classes[start + period : start + 2 * period] != model:
+            return None
         seen: list[_Copy] = []
         links: dict[Slot, Source] | None = None
         place = start

@@ -101,6 +101,7 @@ class Sketcher:
         self.graph = graph
         self.root = root
         self.model = representatives(root)
+        self._names: dict[int, tuple[str, ...]] = {}
         self.standing: dict[str, list[str]] = {}
         for op in (*graph.inputs, *graph.ops):
             self.standing.setdefault(self.model[op.name], []).append(op.name)
@@ -111,6 +112,11 @@ class Sketcher:
 
     def names(self, node: Node) -> tuple[str, ...]:
         """Return the ops that `node`, a drawn copy, stands for."""
+        if id(node) not in self._names:
+            self._names[id(node)] = self._standing(node)
+        return self._names[id(node)]
+
+    def _standing(self, node: Node) -> tuple[str, ...]:
         return tuple(name for op in ops([node]) if self.model[op.name] == op.name for name in self.standing[op.name])
 
     def sketch(self, opened: Container[str]) -> Sketch:
@@ -133,9 +139,9 @@ class Sketcher:
             ends = (path_of(node.copies[0][0]), last_path_of(node))
             members = tuple(self._part(child, within, opened, level + 1) for child in node.copies[0])
             return Frame(node, len(node.copies), within, self.names(node), ends, members, level)
-        ends = (node.path, node.path)
+        ends = (isinstance(node, Group) and node.span) or (node.path, node.path)
         if isinstance(node, Group) and (node is self.root or node.path in opened):
-            children = tuple(self._part(child, node.path, opened, level + 1) for child in node.children)
+            children = tuple(self._part(child, node.within, opened, level + 1) for child in node.children)
             return Frame(node, 1, within, self.names(node), ends, children, level)
         return Piece(node, 1, within, self.names(node), ends)
 
