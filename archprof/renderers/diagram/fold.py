@@ -31,6 +31,8 @@ def fold_repeats(graph: Graph, root: Group) -> Group:
     """Return the tree with every run of exact repeats among siblings turned into a Run, at every level."""
 
     def fold(group: Group) -> Group:
+        if group.is_stub:
+            return group
         siblings = _Siblings(
             graph, tuple(fold(child) if isinstance(child, Group) else child for child in group.children)
         )
@@ -80,6 +82,8 @@ class _Siblings:
     def run(self, start: int, period: int) -> Run | None:
         """Return the run of `period` siblings a copy beginning at `start`, or None where there are not two copies."""
         model = self.classes[start : start + period]
+        if self.classes[start + period : start + 2 * period] != model:
+            return None
         seen: list[_Copy] = []
         links: dict[Slot, Source] | None = None
         place = start

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archprof import units
@@ -58,7 +59,7 @@ class Costs:
     params: Mapping[str, int]
     unknown: frozenset[str]
 
-    @property
+    @cached_property
     def total(self) -> float:
         """The sum of the metric over the ops it is known of."""
         return sum(self.value.values())

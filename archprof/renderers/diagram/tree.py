@@ -19,10 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A named part of the model and what it contains, in execution order."""
+    """A named part of the model and what it contains, in execution order; a stub is never opened.
+
+    One that no module stands for, but a stretch of too many siblings, has the paths of its first and its last as `span`,
+    and as `home` the path of the group that they are in.
+    """
 
     path: str
     children: tuple[Node, ...]
+    is_stub: bool = False
+    span: tuple[str, str] | None = None
+    home: str | None = None
+
+    @property
+    def within(self) -> str:
+        """The path that its children's names begin with."""
+        return self.path if self.home is None else self.home
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +82,9 @@ def ops(nodes: Iterable[Node]) -> list[Op]:
 def drawn_groups(node: Node) -> Iterator[Group]:
     """Iterate the groups in what is drawn of `node`, itself first."""
     children = node.children if isinstance(node, Group) else node.copies[0] if isinstance(node, Run) else ()
-    if isinstance(node, Group):
+    if isinstance(node, Group) and not node.is_stub:
         yield node
-    for child in children:
+    for child in () if isinstance(node, Group) and node.is_stub else children:
         yield from drawn_groups(child)
 
 
@@ -104,11 +116,43 @@ def compress(node: Node) -> Node:
         return node
     if isinstance(node, Run):
         return replace(node, copies=tuple(tuple(compress(child) for child in copy) for copy in node.copies))
+    if node.is_stub:
+        return node
     children = tuple(compress(child) for child in node.children)
     if len(children) != 1 or not node.path:
         return replace(node, children=children)
     only = children[0]
     return replace(only, path=node.path) if isinstance(only, Box) else only
+
+
+SIBLINGS, STRETCHES = 60, 24
+"""More siblings than the one are drawn as so many stretches of them at most, and these likewise."""
+
+
+def parted(node: Node) -> Node:
+    """Return the tree with no more siblings in a group than a picture can hold, stretches of them being groups."""
+    if isinstance(node, Box):
+        return node
+    if isinstance(node, Run):
+        return replace(node, copies=tuple(tuple(parted(child) for child in copy) for copy in node.copies))
+    if node.is_stub:
+        return node
+    return replace(node, children=_stretches(tuple(map(parted, node.children)), node.path, node.path))
+
+
+def _stretches(children: tuple[Node, ...], home: str, path: str) -> tuple[Node, ...]:
+    if len(children) <= SIBLINGS:
+        return children
+    size = -(-len(children) // STRETCHES)
+    inputs = tuple(child for child in children if isinstance(child, Box) and child.ops[0].kind == INPUT)
+    others = children[len(inputs) :] if children[: len(inputs)] == inputs else children
+    found: list[Node] = list(inputs) if others is not children else []
+    for number, begin in enumerate(range(0, len(others), size)):
+        part = others[begin : begin + size]
+        name = f"{path}#{number}"
+        span = path_of(part[0]), last_path_of(part[-1])
+        found.append(Group(name, _stretches(part, home, name), span=span, home=home))
+    return tuple(found)
 
 
 def representatives(root: Node) -> dict[str, str]:
