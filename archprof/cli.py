@@ -14,6 +14,8 @@ import click
 
 from archprof import __version__
 from archprof.asked import check_format, chosen, default_format, profiled, remembered, viewing
+from archprof.bounds import Bound
+from archprof.diff_command import bound_option, diff, hold
 from archprof.errors import DrawingError, ModelError, UserError
 from archprof.options import (
     Names,
@@ -88,9 +90,12 @@ def main() -> None:
 @click.option("--path", default="", help="Only what is at or below this path.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, json, markdown, latex ... ; a pipe gets tsv.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where the cost of an op is unknown.")
+@bound_option
 @time_option
 @color_option
-def show(models: Sequence[str], path: str, format_: str, strict: bool, color: str, **options: Any) -> None:
+def show(
+    models: Sequence[str], path: str, format_: str, strict: bool, bounds: Sequence[Bound], color: str, **options: Any
+) -> None:
     """Print the table of a model (or of several): layers, shapes, parameters, multiply-adds."""
     format_ = format_ or default_format()
     check_format(format_)
@@ -114,6 +119,8 @@ def show(models: Sequence[str], path: str, format_: str, strict: bool, color: st
         for model, gap in gaps:
             click.echo(f"{model}: {gap.op} is unknown: {gap.reason}", err=True)
         sys.exit(1)
+    for profile in profiles:
+        hold(bounds, [profile])
 
 
 @main.command()
@@ -134,9 +141,16 @@ def explain(model: str, path: str, **options: Any) -> None:
 @click.option("--columns", type=Names(), default=(), help="Totals to compare (archprof list analyses).")
 @click.option("--raw", is_flag=True, help="Whole numbers, without prefixes.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, markdown or json; a pipe gets tsv.")
+@bound_option
 @color_option
 def compare(
-    models: Sequence[str], columns: tuple[str, ...], raw: bool, format_: str, color: str, **options: Any
+    models: Sequence[str],
+    columns: tuple[str, ...],
+    raw: bool,
+    format_: str,
+    bounds: Sequence[Bound],
+    color: str,
+    **options: Any,
 ) -> None:
     """Print models side by side, with ratios to the first."""
     from archprof.compare import compare as side_by_side
@@ -145,6 +159,7 @@ def compare(
     profiles = [profiled(model, options) for model in models]
     view = View(columns=columns, raw=raw, **terminal(color))
     click.echo(side_by_side(profiles, format_ or default_format(), view), nl=False)
+    hold(bounds, profiles)
 
 
 @main.command()
@@ -291,7 +306,7 @@ def list_(what: str, color: str) -> None:
     click.echo(listing(what, **terminal(color)), nl=False)
 
 
-for command in (field, time_, signal, calibrate, check, expand, new, schema):
+for command in (diff, field, time_, signal, calibrate, check, expand, new, schema):
     main.add_command(command)
 
 

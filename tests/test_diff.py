@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import time
 
 import pytest
 import toys
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archprof
+from archprof.bounds import broken, parsed
 from archprof.changes import KINDS, Diff, Part, diff
+from archprof.changes.lines import lines
+from archprof.cli import main
+from archprof.diff_page import render
 from archprof.records import Facts, Tensor, Unknown
+from archprof.renderers import View
 from archprof.result import Profile
 
 
@@ -71,7 +79,7 @@ def test_what_follows_a_wider_layer_says_how_its_input_changed() -> None:
     )
     assert [row.what for row in found.rows] == [
         "out_channels 8 -> 16",
-        "input 1x8x16x16 -> 1x16x16x16, output 1x8x16x16 -> 1x16x16x16",
+        "shape 1x8x16x16 -> 1x16x16x16",
         "in_channels 8 -> 16",
     ]
 
@@ -188,6 +196,105 @@ def test_it_is_plain_data(profiled) -> None:
 
 def parts(part: Part) -> list[Part]:
     return [part, *(inner for child in part.parts if isinstance(child, Part) for inner in parts(child))]
+
+
+@pytest.fixture
+def cli():
+    def run(*words: str) -> tuple[int, str, str]:
+        result = CliRunner().invoke(main, words, prog_name="archprof", catch_exceptions=False)
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
+
+
+def test_the_page_says_what_changed(cli) -> None:
+    code, out, err = cli("diff", "inception-direct", "inception-bottleneck", "--format", "table")
+    assert (code, err) == (0, "")
+    assert "in_channels 192 -> 16" in out
+    assert "+ added" in out
+    assert "-108.0 M" in out
+
+
+def test_equal_blocks_are_one_line_and_what_is_the_same_another(profiled) -> None:
+    found = [(line.kind, line.level, line.name) for line in lines(diff(profiled("resnet18"), profiled("resnet34")))]
+    assert found[:5] == [
+        ("same", 0, "conv1 … maxpool"),
+        ("changed", 0, "layer1"),
+        ("same", 1, "layer1.0 … layer1.1"),
+        ("added", 1, "layer1.2"),
+        ("changed", 0, "layer2"),
+    ]
+    assert ("added", 1, "layer3.2 … layer3.5") in found
+
+
+def test_lines_add_up_too(profiled) -> None:
+    found = diff(profiled("torchvision:alexnet"), profiled("torchvision:vgg11"))
+    for depth in (1, 2, None):
+        closed = [line for line in lines(found, depth) if not line.is_open]
+        assert sum(line.delta("macs") for line in closed) == found.delta("macs")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal(width: int, profiled) -> None:
+    found = diff(profiled("torchvision:alexnet"), profiled("torchvision:vgg11"))
+    text = render(found, "table", View(width=width))
+    assert max(map(len, text.splitlines())) <= width
+    assert "kernel" in text
+
+
+def test_markdown_folds_the_long_rest_and_escapes_names(profiled) -> None:
+    long = render(diff(profiled("torchvision:alexnet"), profiled("torchvision:vgg11")), "markdown", View())
+    assert long.count("<details>") == long.count("</details>") == 1
+    toy = net(("a|b<img>", "conv", 4), ("`c`", "relu"))
+    text = render(diff(net(), toy), "markdown", View())
+    assert "a\\|b&lt;img>" in text
+    rows = [line for line in text.splitlines() if line.startswith("| +")]
+    assert len(rows) == 1
+    assert len(re.findall(r"(?<!\\)\|", rows[0])) == 8  # seven cells
+
+
+def test_tables_for_programs_have_every_op(cli) -> None:
+    code, out, _ = cli("diff", "inception-direct", "inception-bottleneck")  # no terminal: tsv
+    rows = list(csv.DictReader(out.splitlines(), delimiter="\t"))
+    assert code == 0
+    assert [row["kind"] for row in rows] == ["added", "changed"]
+    assert sum(int(row["macs_delta"]) for row in rows) == -107_978_752
+    assert rows[0]["macs_before"] == ""
+    document = json.loads(cli("diff", "inception-direct", "inception-bottleneck", "--format", "json")[1])
+    assert document["totals"]["macs"]["delta"] == -107_978_752
+
+
+@pytest.mark.parametrize(
+    ("bound", "code"),
+    [("macs>10M", 1), ("macs>13M", 0), ("macs<13M", 1), ("params>+0", 0), ("params<-80%", 1), ("ops>=2", 1),
+     ("ops>+50%", 1), ("activation_bytes>+48Ki", 1), ("activation_bytes>+50KiB", 0), ("param_bytes > 64 MiB", 0)],
+)  # fmt: skip
+def test_a_broken_bound_is_exit_code_1_and_one_line(bound: str, code: int, cli) -> None:
+    found, _, err = cli("diff", "inception-direct", "inception-bottleneck", "--fail-over", bound)
+    assert (found, err.count("\n")) == (code, code)
+    assert not code or bound in err
+
+
+@pytest.mark.parametrize("bound", ["macs", "macs=2", "macs>", ">2G", "macs>2X", "macs>5Mi%", "speed>1"])
+def test_a_bound_that_is_none_is_a_mistake(bound: str, cli) -> None:
+    assert cli("diff", "inception-direct", "inception-bottleneck", "--fail-over", bound)[0] == 2
+
+
+def test_a_bound_on_what_is_unknown_is_broken() -> None:
+    gap, known = net(("a", "unknown"), ("b", "conv", 8)), net(("b", "conv", 8))
+    assert "nobody can tell" in broken(parsed("macs>1G"), gap)
+    assert "nobody can tell" in broken(parsed("macs<1G"), gap)
+    assert "has" in broken(parsed("macs>1"), gap)
+    assert "nobody can tell" in broken(parsed("macs>+5%"), gap, diff(known, gap))
+    assert broken(parsed("params>1G"), gap) == ""
+
+
+def test_show_and_compare_hold_bounds_too(cli) -> None:
+    assert cli("show", "lenet5-1998", "--fail-over", "macs>1k")[0] == 1
+    assert cli("show", "lenet5-1998", "--fail-over", "macs>1G")[0] == 0
+    assert cli("show", "lenet5-1998", "--fail-over", "macs>+1%")[0] == 2
+    assert cli("compare", "inception-direct", "inception-bottleneck", "--fail-over", "params>+1%")[0] == 0
+    assert cli("compare", "inception-bottleneck", "inception-direct", "--fail-over", "params>+1%")[0] == 1
 
 
 LAYER = st.one_of(

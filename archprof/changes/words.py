@@ -59,6 +59,8 @@ def told(found: Sequence[tuple[str, str, str]]) -> str:
     'kernel 3 -> 5'
     """
     own = [change for change in found if change[0] not in {"input", "output"}]
+    if not own and len(found) == 2 and found[0][1:] == found[1][1:]:
+        own = [("shape", *found[0][1:])]
     return ", ".join(f"{name} {before} -> {after}" for name, before, after in own or found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from archprof import units
@@ -16,15 +17,27 @@ if TYPE_CHECKING:
 @renderer("markdown", ".md")
 def markdown(profile: Profile, view: View) -> str:
     """Markdown table, as a pull request shows it."""
-    frame = selected(profile, view)
-    for column in frame.select_dtypes(exclude="number"):
-        frame[column] = frame[column].str.replace("|", "\\|")
+    frame = selected(profile, view).map(escaped)
     return (
         frame.to_markdown(
             index=False, disable_numparse=True, colalign=["left"] * 3 + ["right"] * (len(frame.columns) - 3)
         )
         + "\n"
     )
+
+
+SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What Markdown reads as something else than itself; an underscore within a word is none."""
+
+
+def escaped(text: str) -> str:
+    r"""Return text that stays text in a cell of a Markdown table.
+
+    >>> escaped("a|b <img> _x_ conv_1 2 * 3")
+    'a\\|b &lt;img> \\_x\\_ conv_1 2 \\* 3'
+    """
+    line = " ".join(text.split())
+    return SPECIAL.sub(lambda found: f"\\{found[0]}", line.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 @renderer("latex", ".tex")
