@@ -7,7 +7,6 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -25,6 +24,7 @@ from archprof.asked import (
 )
 from archprof.bounds import Bound
 from archprof.diff_command import bound_option, diff, hold
+from archprof.drawing import draw
 from archprof.errors import DrawingError, ModelError, UserError
 from archprof.options import (
     Names,
@@ -185,40 +185,7 @@ def compare(
     hold(bounds, profiles)
 
 
-@main.command()
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option("-o", "--output", required=True, help="x.svg, x.pdf, x.png or x.dot; FOLDER/ for MODEL.svg of several.")
-@model_options
-@convention_option
-@click.option("--metric", help="What colours the boxes: macs, params, bytes, time ...  [default: macs]")
-@click.option("--depth", type=click.IntRange(min=1), help="Levels of modules to open; by default where the cost is.")
-@click.option("--expand", multiple=True, metavar="GLOB", help="Open these modules.")
-@click.option("--collapse", multiple=True, metavar="GLOB", help="Keep these modules shut.")
-@click.option(
-    "--dir", "direction", type=click.Choice(["TB", "LR"]), default="TB", show_default=True, help="Way of the flow."
-)
-@click.option("--fold/--no-fold", default=True, help="Draw exact repeats once, as xN.")
-@click.option("--legend/--no-legend", default=True, help="Explain the colours.")
-def draw(models: Sequence[str], output: str, fold: bool, **options: Any) -> None:
-    """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
-    drawing = {name: options.pop(name) for name in ("metric", "depth", "expand", "collapse", "direction", "legend")}
-    drawing["metric"] = drawing["metric"] or options["convention"] or "macs"
-    options["time"] = drawing["metric"] == "time"
-    if not output:
-        raise click.UsageError("-o needs the name of a file or a folder")
-    into_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - pathlib's raises for long names
-    if len(models) > 1 and not into_folder:
-        raise click.UsageError(f"several models need a folder: -o {output}/")
-    if into_folder:
-        try:
-            Path(output).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot make the folder {output!r}: {error.strerror}") from None
-    for model in models:
-        profile = profiled(model, options)
-        path = Path(output) / f"{profile.model.replace(':', '-')}.svg" if into_folder else Path(output)
-        profile.draw(path, fold="exact" if fold else "none", **drawing)
-        click.echo(f"wrote {path}", err=True)
+main.add_command(draw)
 
 
 @main.command()

@@ -229,11 +229,14 @@ class Profile:
 
         return RENDERERS[format].function(self, View(**options))
 
-    def draw(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write a diagram to `path`; its ending says the format: .svg, .pdf, .png or .dot."""
+    def draw(self, path: str | os.PathLike[str], **options: Any) -> tuple[str, ...]:
+        """Write a diagram to `path`, whose ending says the format: .svg, .pdf, .png, .dot, .mmd or .tex.
+
+        Returns what is to be said about it, such as the size of its text on the `page` it was drawn for.
+        """
         from archprof.renderers.picture import draw
 
-        draw(self, path, **options)
+        return draw(self, path, **options)
 
     def verify(self) -> Verification:
         """Return how the counts fare against two oracles: torch's formulas op by op, and other tools on the whole model.

@@ -221,7 +221,7 @@ MISTAKES = [
     (f"show chain.yaml --plugin {'x' * 300}.py", "error: there is no plug-in file '"),
     (f"draw chain.yaml -o {'x' * 300}.dot", "File name too long"),
     (f"draw chain.yaml -o {'x' * 300}/y.dot", "there is no folder 'xxx"),
-    ("draw chain.yaml -o x.gif", "a picture's name ends in .svg, .pdf, .png, .dot, not '.gif'"),
+    ("draw chain.yaml -o x.gif", "a picture's name ends in .svg, .pdf, .png, .dot, .mmd, .tex, not '.gif'"),
     ("draw chain.yaml -o nosuch/x.svg", "there is no folder"),
     ("draw chain.yaml -o chain.yaml/", "cannot make the folder 'chain.yaml/': File exists"),
     ("draw chain.yaml shared.yaml -o x.svg", "several models need a folder"),

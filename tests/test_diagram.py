@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from xml.dom import minidom
 
@@ -17,13 +19,14 @@ from toys import Toy
 from archprof.errors import UnknownName, UserError
 from archprof.graph import Graph
 from archprof.records import Tensor
-from archprof.renderers.diagram import accessible, diagram, render
-from archprof.renderers.diagram.cut import NODES, VIRTUAL, cut
+from archprof.renderers.diagram import STYLES, accessible, diagram, render
+from archprof.renderers.diagram.cut import cut
 from archprof.renderers.diagram.fold import fold_repeats
 from archprof.renderers.diagram.fuse import drop_glue, fuse_followers, single
 from archprof.renderers.diagram.measure import costs
 from archprof.renderers.diagram.sketch import Sketcher
 from archprof.renderers.diagram.tree import compress, grow
+from archprof.renderers.diagram.wiring import wire_up
 
 GOLDEN = Path(__file__).parent / "golden"
 HOSTILE = '"]; evil [label=x]; // </table>\n<b>&lt;\\N {} {|} :n'
@@ -85,8 +88,8 @@ def test_no_picture_has_more_pieces_than_the_budget(depth: int | None) -> None:
     sketcher = sketcher_of(graph)
     sketch = sketcher.sketch(cut(sketcher, costs(graph, "macs"), depth).opened)
     assert len(sketch.pieces) == 21
-    assert len(sketch.pieces) <= NODES
-    assert sketch.virtual <= VIRTUAL
+    assert len(sketch.pieces) <= STYLES["auto"].nodes
+    assert sketch.virtual <= STYLES["auto"].virtual
 
 
 def test_a_depth_that_does_not_fit_says_how_many_groups_stay_closed() -> None:
@@ -233,11 +236,60 @@ def walk(node: minidom.Node) -> list[minidom.Text]:
     ]
 
 
-def test_a_graph_of_too_many_long_wires_asks_graphviz_to_hurry() -> None:
+def dense(layers: int, *, running: bool = True) -> Graph:
+    """A block in which every layer reads all earlier ones; in an order that no earlier concat begins with, if not running."""
     toy = Toy()
     outs = [toy.input("x", 1, 8, 8, 8)]
-    for number in range(26):
-        outs.append(toy.conv(f"l{number}", toy.cat(f"c{number}", *outs), 4))
-    text = diagram(toy.graph(outs[-1]), title="t")
-    assert "splines=line" in text
+    for number in range(layers):
+        sources = outs if running else outs[::-1]
+        outs.append(toy.conv(f"l{number}", toy.cat(f"c{number}", *sources), 4))
+    return toy.graph(outs[-1])
+
+
+def test_concats_of_all_earlier_layers_are_drawn_as_running_ones() -> None:
+    graph = dense(4)
+    text = diagram(graph, title="t")
+    # c3 is the concat of x, l0, l1, l2: it reads c2, which has the first three, and l2
+    assert sorted(a for a, b in drawn(text).edges() if b == "c3") == ["c2", "l2"]
+    assert sorted(a for a, b in drawn(text).edges() if b == "c1") == ["l0", "x"]
+    assert "drawn as reading that one" in text
+    assert graph.producers("c3") == ["x", "l0", "l1", "l2"]
+
+
+def test_a_concat_along_another_axis_is_no_running_one() -> None:
+    toy = Toy()
+    x, y, z = (toy.input(name, 1, 4, 8, 8) for name in "xyz")
+    one = toy.conv("after", toy.cat("one", x, y), 4)
+    op, sources = toy.ops[0]
+    toy.ops[0] = (replace(op, arguments={"dim": 2}), sources)
+    text = diagram(toy.graph(toy.cat("two", x, y, z, one)), title="t")
+    assert sorted(a for a, b in drawn(text).edges() if b == "two") == ["after", "x", "y", "z"]
+
+
+def test_the_longest_wires_become_connectors_where_there_are_too_many() -> None:
+    graph = dense(32, running=False)
+    text = diagram(graph, title="t")
+    sketch = sketcher_of(graph).sketch(())
+    wiring = wire_up(sketch, 1, STYLES["auto"].virtual)
+    assert sketch.virtual > STYLES["auto"].virtual >= wiring.placed
+    nodes = drawn(text)
+    letters = [name for name in nodes.nodes() if nodes.get_node(name).attr["class"] == "connector"]
+    ends = {nodes.get_node(name).attr["label"] for name in letters}
+    assert ends
+    assert all(sum(nodes.get_node(name).attr["label"] == end for name in letters) >= 2 for end in ends)
+    assert "splines=line" not in text
     assert "larger than a page" in text
+    begin = time.perf_counter()
+    render(text, "svg")
+    assert time.perf_counter() - begin < 10
+
+
+def test_a_few_long_wires_stay_wires() -> None:
+    toy = Toy()
+    down = [toy.input("x", 1, 4, 64, 64)]
+    for number in range(10):
+        down.append(toy.conv(f"down{number}", down[-1], 4 + number))
+    at = down[-1]
+    for number in range(9, 0, -1):
+        at = toy.conv(f"up{number}", toy.cat(f"skip{number}", at, down[number]), 4 + number)
+    assert "connector" not in diagram(toy.graph(at), title="t")

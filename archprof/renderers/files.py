@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BINARY = {".parquet": "pyarrow", ".xlsx": "openpyxl"}
 """Endings of tables that are no text, and the package that writes each; the extra is called like the ending."""
-PICTURES = (".svg", ".pdf", ".png")
+PICTURES = (".svg", ".pdf", ".png", ".mmd")
 FIRST = {".html": "html", ".json": "json", ".tex": "latex", ".dot": "dot"}
 """Which format an ending means where several have it."""
 

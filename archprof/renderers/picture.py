@@ -11,12 +11,13 @@ from archprof.errors import UserError
 from archprof.renderers import View, renderer
 
 if TYPE_CHECKING:
+    from archprof.renderers.diagram.compose import Composed
     from archprof.renderers.diagram.measure import Listed
     from archprof.result import Profile
 
 COLUMNS = {"time": "measured_s"}
 """Short names of metrics that are columns."""
-SUFFIXES = (".svg", ".pdf", ".png", ".dot")
+SUFFIXES = (".svg", ".pdf", ".png", ".dot", ".mmd", ".tex")
 
 
 @renderer("dot", ".dot")
@@ -26,12 +27,20 @@ def dot(profile: Profile, view: View) -> str:
 
 
 def source(profile: Profile, **options: Any) -> str:
-    """Return the diagram as DOT, its title being the model's name; see `archprof.renderers.diagram.diagram` for options."""
-    from archprof.renderers.diagram import diagram
+    """Return the diagram as DOT, its title being the model's name; see `archprof.renderers.diagram.compose` for options."""
+    from archprof.renderers.diagram.dot import write
+
+    return write(composed(profile, **options))
+
+
+def composed(profile: Profile, **options: Any) -> Composed:
+    """Return the diagram before it is written in any language."""
+    from archprof.renderers.diagram import compose
 
     inputs = ", ".join(f"{op.name} {op.outputs[0]} {op.outputs[0].dtype}" for op in profile.network.inputs)
     listed = column(profile, options.get("metric", ""))
-    return diagram(profile.network, title=profile.model, note=f"input {inputs}", listed=listed, **options)
+    given: dict[str, Any] = {"title": profile.model, "note": f"input {inputs}", "listed": listed, **options}
+    return compose(profile.network, **given)
 
 
 def column(profile: Profile, metric: str) -> Listed | None:
@@ -52,28 +61,73 @@ def title(profile: Profile) -> str:
     return f"{profile.model}: {units.count(profile.params)} parameters, {mark}{units.count(profile.macs, 'MAC')}"
 
 
-def draw(profile: Profile, path: str | os.PathLike[str], **options: object) -> None:
-    """Write the diagram to `path` as .svg, .pdf, .png or .dot.
+def draw(profile: Profile, path: str | os.PathLike[str], **options: Any) -> tuple[str, ...]:
+    """Write the diagram to `path` as .svg, .pdf, .png, .dot, .mmd or .tex, and return what is to be said about it.
 
-    Raises UserError for another ending or a folder that is missing, DrawingError where Graphviz fails.
+    Where a layout takes too long, less is drawn, and that is said. Raises UserError for another ending or a folder that
+    is missing, DrawingError where Graphviz fails.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise UserError(f"a picture's name ends in {', '.join(SUFFIXES)}, not {path.suffix or 'nothing'!r}")
     if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - pathlib's raises where a name is too long
         raise UserError(f"there is no folder {str(path.parent)!r}")
-    text = source(profile, **options)  # type: ignore[arg-type]
+    data, remarks = _in_time(profile, path.suffix[1:], options)
     try:
-        path.write_bytes(text.encode() if path.suffix == ".dot" else picture(profile, text, path.suffix[1:], options))
+        path.write_bytes(data)
     except OSError as error:
         raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
+    return tuple(remarks)
 
 
-def picture(profile: Profile, text: str, format: str, options: dict[str, object]) -> bytes:
+def _in_time(profile: Profile, format: str, options: dict[str, Any]) -> tuple[bytes, list[str]]:
+    """Return the picture, or one of less depth where its layout takes too long."""
+    from archprof.renderers.diagram.layout import LateError
+
+    remarks: list[str] = []
+    for less in ({}, {"everything": False, "expand": ()}, {"everything": False, "expand": (), "depth": 0}):
+        asked = {**options, **less}
+        try:
+            return _made(profile, format, asked, remarks)
+        except LateError as error:
+            late = error
+            remarks = ["the layout took too long: less is drawn than was asked for"]
+    raise late
+
+
+def _made(profile: Profile, format: str, options: dict[str, Any], remarks: list[str]) -> tuple[bytes, list[str]]:
+    from archprof.renderers.diagram import LEGIBLE, mermaid, printed_size, render, tikz
+    from archprof.renderers.diagram.dot import write
+
+    if format in ("mmd", "tex"):
+        words = title(profile), told(profile, options)
+        if format == "mmd":
+            return mermaid.write(composed(profile, **options), *words).encode(), remarks
+        return tikz.write(composed(profile, **options), *words).encode(), remarks
+    found = composed(profile, **options)
+    text = write(found)
+    page = options.get("page")
+    if page:
+        points, remedy = printed_size(render(text, "svg"), page, len(found.scene.wiring.starts))
+        remarks = [*remarks, f"the smallest text prints at {points:.1f} pt on {page}"]
+        if points < LEGIBLE:
+            remarks[-1] = f"warning: {remarks[-1]}, under {LEGIBLE:g}: {remedy}"
+    if format == "dot":
+        return text.encode(), remarks
+    return picture(profile, text, format, options), remarks
+
+
+def picture(profile: Profile, text: str, format: str, options: dict[str, Any]) -> bytes:
     """Return DOT text as a picture; an SVG gets a title and a description for those who cannot see it."""
-    from archprof.renderers.diagram import accessible, description, render
+    from archprof.renderers.diagram import accessible, render
 
-    made = render(text, format)
+    made = render(text, format, timeout=30.0 if options.get("everything") else 10.0)
+    return accessible(made, title(profile), told(profile, options)) if format == "svg" else made
+
+
+def told(profile: Profile, options: dict[str, Any]) -> str:
+    """Return what the picture shows in prose."""
+    from archprof.renderers.diagram import description
+
     metric = str(options.get("metric", "macs"))
-    told = description(profile.network, metric, column(profile, metric)) if format == "svg" else ""
-    return accessible(made, title(profile), told) if format == "svg" else made
+    return description(profile.network, metric, column(profile, metric))

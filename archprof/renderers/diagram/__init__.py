@@ -1,111 +1,32 @@
 """The diagram of a network: nested boxes that say where the cost is, folded so that they fit a page.
 
-    drop_glue -> fuse_followers -> fold_repeats -> compress -> cut -> DOT -> Graphviz
+    compose (drop_glue -> fuse_followers -> fold_repeats -> compress -> cut -> wire_up) -> DOT -> Graphviz
 
-Every step is a pure function in a file of its own; this one runs them in order and decides nothing.
+`compose` returns what is drawn, `write` in a file of each language writes it down.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from archprof import units
-from archprof.errors import UserError
-from archprof.renderers.diagram.alt import accessible, prose
-from archprof.renderers.diagram.cut import cut, fits
+from archprof.renderers.diagram import mermaid, tikz
+from archprof.renderers.diagram.alt import accessible
+from archprof.renderers.diagram.compose import DIRECTIONS, FOLDS, Composed, compose, description
 from archprof.renderers.diagram.dot import write
-from archprof.renderers.diagram.fold import fold_repeats
-from archprof.renderers.diagram.fuse import Box, drop_glue, fuse_followers, single
-from archprof.renderers.diagram.labels import span_text
 from archprof.renderers.diagram.layout import render
-from archprof.renderers.diagram.measure import METRICS, costs
-from archprof.renderers.diagram.sketch import Frame, Piece, Sketcher, is_input
-from archprof.renderers.diagram.tree import Group, compress, drawn_groups, grow
+from archprof.renderers.diagram.measure import METRICS
+from archprof.renderers.diagram.page import COLUMNS, LEGIBLE, PAGES, printed_size
+from archprof.renderers.diagram.style import STYLES, Paint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from archprof.graph import Graph
-    from archprof.renderers.diagram.measure import Costs, Listed
 
-__all__ = ["DIRECTIONS", "FOLDS", "METRICS", "accessible", "description", "diagram", "render"]
-
-DIRECTIONS = ("TB", "LR")
-FOLDS = ("exact", "none")
-
-
-def diagram(
-    graph: Graph,
-    *,
-    title: str,
-    metric: str = "macs",
-    depth: int | None = None,
-    expand: Sequence[str] = (),
-    collapse: Sequence[str] = (),
-    direction: str = "TB",
-    fold: str = "exact",
-    legend: bool = True,
-    note: str = "",
-    listed: Listed | None = None,
-) -> str:
-    """Return the DOT text of `graph`, coloured by each part's share of `metric`.
-
-    `depth` opens the groups uniformly down to that level (0 opens none), as far as the page's budgets go; without it
-    the costliest open first. `expand` and `collapse` are globs on the paths of groups. `note` is added to the legend.
-    `metric` may be any name where `listed` has a column and its values.
-    Equal graphs give equal texts. Raises UserError for an option that is none.
-    """
-    _choice("direction", direction, DIRECTIONS)
-    _choice("fold", fold, FOLDS)
-    measured = costs(graph, metric, listed)
-    sketcher = Sketcher(graph, _tree(graph, fold))
-    chosen = cut(sketcher, measured, depth, expand, collapse)
-    sketch = sketcher.sketch(chosen.opened)
-    heading = [title, _totals(graph, measured)]
-    if measured.unknown:
-        heading.append(f"unknown cost: {len(measured.unknown)} of {len(graph)} ops, not in the sums")
-    if chosen.refused:
-        heading.append(f"{chosen.refused} groups kept closed, to fit a page")
-    elif not fits(sketch):
-        heading.append("larger than a page")
-    shown = note if legend else None
-    return write(graph, sketch, measured, heading=heading, direction=direction, note=shown)
+__all__ = [
+    "COLUMNS", "DIRECTIONS", "FOLDS", "LEGIBLE", "METRICS", "PAGES", "STYLES", "Composed", "Paint", "accessible",
+    "compose", "description", "diagram", "mermaid", "printed_size", "render", "tikz",
+]  # fmt: skip
 
 
-def description(graph: Graph, metric: str = "macs", listed: Listed | None = None) -> str:
-    """Return in prose what the diagram of `graph` shows: its stages in order, and its five costliest boxes."""
-    sketcher = Sketcher(graph, _tree(graph, "exact"))
-    stages = [part for part in sketcher.sketch(()).root.children if not (isinstance(part, Piece) and is_input(part))]
-    groups = {group.path for group in drawn_groups(sketcher.root)}
-    return prose(graph, sketcher.sketch(groups), list(map(_stage, stages)), costs(graph, metric, listed))
-
-
-def _boxes(graph: Graph) -> tuple[Box, ...]:
-    return fuse_followers(graph, drop_glue(graph, single(graph)))
-
-
-def _tree(graph: Graph, fold: str) -> Group:
-    root = grow(_boxes(graph))
-    tree = compress(fold_repeats(graph, root) if fold == "exact" else root)
-    if not isinstance(tree, Group):  # compress keeps the root
-        raise TypeError(tree)
-    return tree
-
-
-def _stage(part: Piece | Frame) -> str:
-    name = span_text(part.paths, "")
-    return name if part.copies == 1 else f"{name} ({part.copies} copies)"
-
-
-def _totals(graph: Graph, measured: Costs) -> str:
-    every = measured.of(op.name for op in graph)
-    at_least = "at least " if measured.unknown and measured.metric.needs_facts else ""
-    parts = [f"{len(graph)} ops", f"{at_least}{measured.metric.text(measured.total)}"]
-    if measured.metric.name != "parameters":
-        parts.append(f"{units.count(every.params)} params")
-    return " · ".join(parts)
-
-
-def _choice(what: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise UserError(f"a diagram's {what} is {' or '.join(allowed)}, not {value!r}")
+def diagram(graph: Graph, **options: Any) -> str:
+    """Return the DOT text of `graph`; see `compose` for the options."""
+    return write(compose(graph, **options))

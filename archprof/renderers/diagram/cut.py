@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 
 from archprof.errors import UserError
 from archprof.renderers.diagram.fuse import CONCATS, JOINS, Box, parent
-from archprof.renderers.diagram.page import LEGIBLE, printed
+from archprof.renderers.diagram.page import extent, printed
+from archprof.renderers.diagram.style import STYLES, Style
 from archprof.renderers.diagram.tree import Group, Run, ops
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from archprof.renderers.diagram.measure import Costs
     from archprof.renderers.diagram.sketch import Sketch, Sketcher
-
-NODES = 60
-VIRTUAL = 2000
-"""The budgets: pieces, and pieces with the ranks that wires pass, which is what a layout's time depends on."""
 
 
 @dataclass(frozen=True)
@@ -49,28 +46,40 @@ SOME = 12
 
 
 def cut(
-    sketcher: Sketcher, costs: Costs, depth: int | None, expand: Sequence[str] = (), collapse: Sequence[str] = ()
+    sketcher: Sketcher,
+    costs: Costs,
+    depth: int | None,
+    expand: Sequence[str] = (),
+    collapse: Sequence[str] = (),
+    style: Style = STYLES["auto"],
+    is_legible: Callable[[Sketch], bool] | None = None,
 ) -> Cut:
     """Return the groups to open.
 
-    Without `depth` the costliest look opens first, as long as the budgets hold and the text stays legible on a page.
+    Without `depth` the costliest look opens first, as long as the budgets hold and the text `is_legible` on a page.
     With it, level by level down to `depth` and no deeper, as far as the budgets go. Groups that match `expand` open,
     with all around them, whatever the budgets say; those that match `collapse` never do. Raises UserError for a glob
     that matches no group.
     """
+    is_legible = is_legible or (lambda sketch: printed(extent(sketch)) >= style.legible)
     places = {place.group.path: place for place in _places(sketcher.root, 1, "")}
     for glob in (*expand, *collapse):
         if not any(_matches(place, (glob,)) for place in places.values()):
             some = ", ".join(list(places)[:SOME]) or "none"
             raise UserError(f"no group matches {glob!r}; the groups are {some} ... (exact repeats go by their first)")
     shut = {path for path, place in places.items() if _matches(place, collapse)}
-    opened: set[str] = set()
+    forced: set[str] = set()
     for path, place in places.items():
         if _matches(place, expand):
-            opened.update(_with_ancestors(places, path))
-    opened -= shut
+            forced.update(_with_ancestors(places, path))
+    forced -= shut
     shares = {path: costs.of(sketcher.names(place.group)).share for path, place in places.items()}
-    refused: set[object] = set()
+
+    def allowed(opened: set[str]) -> bool:
+        sketch = sketcher.sketch(opened)
+        return fits(sketch, style) and (depth is not None or is_legible(sketch))
+
+    opened, refused = set(forced), set()
     while True:
         closed = [
             place
@@ -84,16 +93,17 @@ def cut(
         nearest = min(place.level for place in ready) if depth is not None else 0
         best = max((p for p in ready if depth is None or p.level == nearest), key=lambda p: shares[p.group.path])
         trial = opened | {place.group.path for place in closed if place.look == best.look}
-        sketch = sketcher.sketch(trial)
-        if fits(sketch) and (depth is not None or printed(sketch) >= LEGIBLE):
+        if allowed(trial):
             opened = trial
-        else:
-            refused.add(best.look)
+            continue
+        refused.add(best.look)
+        if depth is None and any(places[path].look == best.look for path in opened - forced):
+            opened = set(forced)  # those that look alike are shut as well, and all is opened anew without them
 
 
-def fits(sketch: Sketch) -> bool:
-    """Tell whether a sketch keeps within the budgets."""
-    return len(sketch.pieces) <= NODES and sketch.virtual <= VIRTUAL
+def fits(sketch: Sketch, style: Style = STYLES["auto"]) -> bool:
+    """Tell whether a sketch keeps within the budgets of a style."""
+    return len(sketch.pieces) <= style.nodes and sketch.virtual <= style.virtual
 
 
 def _places(node: Group | Run | Box, level: int, around: str) -> list[_Place]:
@@ -104,9 +114,12 @@ def _places(node: Group | Run | Box, level: int, around: str) -> list[_Place]:
     found: list[_Place] = []
     for child in node.children:
         for group in child.copies[0] if isinstance(child, Run) else (child,):
-            if isinstance(group, Group):
-                found.append(_Place(group, level, _aliases(group.path, around), node.path, (level, _likeness(group))))
-                found.extend(_places(group, level + 1, group.path))
+            if isinstance(group, Group) and not group.is_stub:
+                inner = _places(group, level + 1, group.path)
+                height = max((place.level for place in inner), default=level) - level
+                look = (height, _likeness(group))
+                found.append(_Place(group, level, _aliases(group.path, around), node.path, look))
+                found.extend(inner)
     return found
 
 
@@ -132,8 +145,11 @@ def _with_ancestors(places: dict[str, _Place], path: str) -> list[str]:
 
 
 def _likeness(group: Group) -> object:
-    """Return what makes groups look alike to a reader: the layers with weights in them, and how they are joined."""
+    """Return what makes groups look alike to a reader: the layers with weights in them, and what joins their ways.
+
+    Products and differences do not tell groups apart: a mask or a gate is a matter of one block, no other kind of it.
+    """
     members = ops([group])
     weighty = {op.kind for op in members if any(len(weight.tensor.shape) > 1 for weight in op.weights)}
-    joined = {op.kind for op in members if op.kind in CONCATS or op.kind in JOINS}
-    return frozenset(weighty or {op.kind for op in members}), frozenset(joined)
+    joined = {"concat" if op.kind in CONCATS else JOINS.get(op.kind, "") for op in members}
+    return frozenset(weighty or {op.kind for op in members}), frozenset(joined & {"concat", "+"})

@@ -31,6 +31,8 @@ def fold_repeats(graph: Graph, root: Group) -> Group:
     """Return the tree with every run of exact repeats among siblings turned into a Run, at every level."""
 
     def fold(group: Group) -> Group:
+        if group.is_stub:
+            return group
         siblings = _Siblings(
             graph, tuple(fold(child) if isinstance(child, Group) else child for child in group.children)
         )

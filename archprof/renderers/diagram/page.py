@@ -5,6 +5,8 @@ It runs no layout: these are the sizes that the fonts and gaps of `style` lead t
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from archprof.renderers.diagram.fuse import CONCATS, JOINS, Box
@@ -20,29 +22,63 @@ if TYPE_CHECKING:
 LEGIBLE = 6.0
 """The smallest text on a printed page, in points."""
 
-PAGE = (523.0, 770.0)
-"""What an A4 page leaves within margins of 36 points, in points."""
+PAGES: Mapping[str, tuple[float, float]] = {
+    "a4": (523.0, 770.0), "letter": (540.0, 720.0), "column": (252.0, 648.0), "slide": (888.0, 468.0),
+}  # fmt: skip
+"""What is left of a page within margins of half an inch, in points: the two papers, a column of a paper in two of them
+(3.5 by 9 inches), and a slide of 16:9."""
+
+COLUMNS = 3
 
 GAP, HEADING, LETTER = 7.5, 80.0, 7.4
 FRAME = 30.0
 """Points between ranks, for the title with the input and the output, for a letter, and for a frame's rim and name."""
 
 
-def printed(sketch: Sketch) -> float:
-    """Return the size in points of the smallest text once the picture is scaled to fit an A4 page."""
-    width, height = extent(sketch)
-    return SMALL * min(1.0, PAGE[0] / width, PAGE[1] / height)
+def printed(size: tuple[float, float], page: str = "a4") -> float:
+    """Return the size in points of the smallest text once a picture of that size is scaled to fit a page."""
+    width, height = PAGES[page]
+    return SMALL * min(1.0, width / size[0], height / size[1])
 
 
-def extent(sketch: Sketch) -> tuple[float, float]:
-    """Return the estimated width and height in points."""
-    rows: dict[int, list[Piece]] = {}
-    for piece, rank in zip(sketch.pieces, sketch.ranks, strict=True):
-        rows.setdefault(rank, []).append(piece)
+def printed_size(svg: bytes, page: str, columns: int) -> tuple[float, str]:
+    """Return the size in points of the smallest text of a drawn SVG on a page, and what would make it larger."""
+    found = re.search(rb'viewBox="0.00 0.00 ([\d.]+) ([\d.]+)"', svg)
+    width, height = (float(found[1]), float(found[2])) if found else (1.0, 1.0)
+    is_tall = height / PAGES[page][1] > width / PAGES[page][0]
+    remedy = f"--columns {columns + 1}, or less with --style paper or --depth 1"
+    return printed(
+        (width, height), page
+    ), remedy if is_tall and columns < COLUMNS else "draw less, with --style paper or --depth 1"
+
+
+def extent(sketch: Sketch, starts: tuple[int, ...] = (0,), direction: str = "TB") -> tuple[float, float]:
+    """Return the estimated width and height in points, in columns that begin at the places `starts`."""
     rims = sum(FRAME for _ in _frames(sketch.root)) - FRAME
-    height = HEADING + rims + sum(GAP + max(map(_height, row)) for row in rows.values())
-    width = max((sum(_width(piece) + GAP for piece in row) for row in rows.values()), default=0.0)
-    return max(width + FRAME, HEADING * 5), height
+    if direction == "LR":
+        tall = (sum(_height(p) + GAP for p in row) for row in _rows(sketch).values())
+        wide = sum(max(map(_width, row)) + GAP for row in _rows(sketch).values())
+        return max(wide + rims, HEADING * 5), max(tall, default=0.0) + FRAME + HEADING
+    ends = (*starts[1:], len(sketch.pieces))
+    spans = list(zip(starts, ends, strict=True))
+    height = HEADING + rims / len(spans) + max(sum(row_heights(sketch, *span).values()) for span in spans)
+    width = sum(
+        max((sum(_width(piece) + GAP for piece in row) for row in _rows(sketch, *span).values()), default=0.0) + FRAME
+        for span in spans
+    )
+    return max(width, HEADING * 5), height + (GAP + 19.0) * 2 * (len(spans) > 1)
+
+
+def row_heights(sketch: Sketch, begin: int = 0, end: int | None = None) -> dict[int, float]:
+    """Return the height of every rank of the pieces from `begin` on, to before `end`, gap included."""
+    return {rank: GAP + max(map(_height, row)) for rank, row in _rows(sketch, begin, end).items()}
+
+
+def _rows(sketch: Sketch, begin: int = 0, end: int | None = None) -> dict[int, list[Piece]]:
+    rows: dict[int, list[Piece]] = {}
+    for piece, rank in zip(sketch.pieces[begin:end], sketch.ranks[begin:end], strict=True):
+        rows.setdefault(rank, []).append(piece)
+    return rows
 
 
 def _frames(part: Part) -> Iterator[Frame]:

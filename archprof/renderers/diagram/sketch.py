@@ -6,10 +6,12 @@ It knows the structure only: no colours, no labels, no Graphviz.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from archprof.graph import INPUT
 from archprof.renderers.diagram.fuse import Box
+from archprof.renderers.diagram.running import running
 from archprof.renderers.diagram.tree import Group, Node, Run, copy_numbers, last_path_of, ops, path_of, representatives
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Frame:
-    """A drawn cluster: an open group, or the members of a run, once or `copies` times."""
+    """A drawn cluster: an open group, or the members of a run, once or `copies` times.
+
+    It may be `continued` from another column.
+    """
 
     node: Group | Run
     copies: int
@@ -45,6 +50,7 @@ class Frame:
     paths: tuple[str, str]
     children: tuple[Frame | Piece, ...]
     level: int = 0
+    continued: bool = False
 
 
 Part: TypeAlias = Frame | Piece
@@ -73,11 +79,14 @@ class Sketch:
 
     def is_main(self, wire: Wire) -> bool:
         """Tell whether a wire is part of a longest way through the network, which is to be drawn straight."""
-        longest = max(map(sum, zip(self.ranks, self.tails, strict=True)))
         adjacent = self.ranks[wire.target] == self.ranks[wire.source] + 1
-        return adjacent and self.ranks[wire.source] + 1 + self.tails[wire.target] == longest
+        return adjacent and self.ranks[wire.source] + 1 + self.tails[wire.target] == self._longest
 
-    @property
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(sum, zip(self.ranks, self.tails, strict=True)))
+
+    @cached_property
     def virtual(self) -> int:
         """What a layered layout has to place: a node for each piece and one for each rank a wire passes."""
         spans = (self.ranks[wire.target] - self.ranks[wire.source] for wire in self.wires)
@@ -96,7 +105,9 @@ class Sketcher:
         for op in (*graph.inputs, *graph.ops):
             self.standing.setdefault(self.model[op.name], []).append(op.name)
         numbers = copy_numbers(root)
-        self.edges = [edge for edge in graph.edges if not _loops(numbers[edge.producer], numbers[edge.consumer])]
+        edges = running(graph)
+        self.has_running = len(edges) < len(graph.edges)
+        self.edges = [edge for edge in edges if not _loops(numbers[edge.producer], numbers[edge.consumer])]
 
     def names(self, node: Node) -> tuple[str, ...]:
         """Return the ops that `node`, a drawn copy, stands for."""

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A named part of the model and what it contains, in execution order."""
+    """A named part of the model and what it contains, in execution order; a stub is never opened."""
 
     path: str
     children: tuple[Node, ...]
+    is_stub: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ def ops(nodes: Iterable[Node]) -> list[Op]:
 def drawn_groups(node: Node) -> Iterator[Group]:
     """Iterate the groups in what is drawn of `node`, itself first."""
     children = node.children if isinstance(node, Group) else node.copies[0] if isinstance(node, Run) else ()
-    if isinstance(node, Group):
+    if isinstance(node, Group) and not node.is_stub:
         yield node
-    for child in children:
+    for child in () if isinstance(node, Group) and node.is_stub else children:
         yield from drawn_groups(child)
 
 
@@ -104,6 +105,8 @@ def compress(node: Node) -> Node:
         return node
     if isinstance(node, Run):
         return replace(node, copies=tuple(tuple(compress(child) for child in copy) for copy in node.copies))
+    if node.is_stub:
+        return node
     children = tuple(compress(child) for child in node.children)
     if len(children) != 1 or not node.path:
         return replace(node, children=children)
