@@ -65,22 +65,32 @@ def hold(bounds: Sequence[Bound], profiles: Sequence[Profile]) -> None:
 @click.option("--columns", type=Names(), default=(), help="Costs to show (archprof list analyses).")
 @click.option("--raw", is_flag=True, help="Whole numbers, without prefixes.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="By default a table; a pipe gets tsv.")
+@click.option("-o", "--output", help="Draw both as one graph instead: x.svg, x.pdf, x.png or x.dot.")
 @bound_option
 @model_options
 @color_option
-def diff(a: str, b: str, bounds: tuple[Bound, ...], format_: str | None, color: str, **options: Any) -> None:
+def diff(
+    a: str, b: str, bounds: tuple[Bound, ...], format_: str | None, output: str | None, color: str, **options: Any
+) -> None:
     """Print what became of network A in B: layers added, removed, changed (setting by setting) or moved, and the cost.
 
     Both may come from any source: a file before and after, two specs, a spec and torchvision:NAME.
     """
     from archprof.changes import diff as compared
     from archprof.diff_page import render
+    from archprof.diff_picture import checked, draw
     from archprof.renderers import View
 
+    into = None if output is None else checked(output)
     profiles = [profiled(model, options) for model in (a, b)]
     found = compared(*profiles)
     if found.a == found.b:
         found = dataclasses.replace(found, a=a, b=b)
+    if into is not None:
+        draw(found, profiles[0], profiles[1], into, options["depth"])
+        click.echo(f"wrote {into}", err=True)
+        hold(bounds, profiles)
+        return
     view = View(depth=options["depth"], columns=options["columns"], raw=options["raw"], **terminal(color))
     click.echo(render(found, format_ or default_format(), view), nl=False)
     hold(bounds, profiles)

@@ -6,6 +6,8 @@ import csv
 import json
 import re
 import time
+from collections import Counter
+from xml.etree import ElementTree
 
 import pytest
 import toys
@@ -19,8 +21,10 @@ from archprof.changes import KINDS, Diff, Part, diff
 from archprof.changes.lines import lines
 from archprof.cli import main
 from archprof.diff_page import render
+from archprof.diff_picture import FILLS, composed, merged
 from archprof.records import Facts, Tensor, Unknown
 from archprof.renderers import View
+from archprof.renderers.diagram.dot import write
 from archprof.result import Profile
 
 
@@ -295,6 +299,46 @@ def test_show_and_compare_hold_bounds_too(cli) -> None:
     assert cli("show", "lenet5-1998", "--fail-over", "macs>+1%")[0] == 2
     assert cli("compare", "inception-direct", "inception-bottleneck", "--fail-over", "params>+1%")[0] == 0
     assert cli("compare", "inception-bottleneck", "inception-direct", "--fail-over", "params>+1%")[0] == 1
+
+
+def test_the_picture_has_both_networks_and_words_for_every_change(cli, tmp_path) -> None:
+    path = tmp_path / "diff.svg"
+    code, out, err = cli("diff", "inception-direct", "inception-bottleneck", "-o", str(path))
+    assert (code, out, err) == (0, "", f"wrote {path}\n")
+    texts = [
+        text.text or ""
+        for text in ElementTree.fromstring(path.read_text("utf-8")).iter("{http://www.w3.org/2000/svg}text")
+    ]
+    assert any(text.startswith("+ added · +2.408 M MACs") for text in texts)
+    assert any("in_channels 192 -> 16" in text for text in texts)
+    assert {"= same", "~ changed", "> moved", "+ added", "- removed"} <= set(texts)
+    assert cli("diff", "a", "b", "-o", "x.gif")[0] == 2
+
+
+def test_a_network_with_what_was_removed_is_whole(profiled) -> None:
+    a, b = profiled("torchvision:alexnet"), profiled("torchvision:vgg11")
+    found = diff(a, b)
+    graph, rows = merged(found, a, b)
+    assert Counter(row.kind for row in rows.values()) == found.counts()
+    assert len(graph) == len(b.network) + found.counts()["removed"]
+    assert {edge.consumer for edge in graph.edges} | {edge.producer for edge in graph.edges} <= set(graph.nodes)
+    assert set(b.network.edges) <= set(graph.edges)
+
+
+def test_removed_copies_do_not_fold_with_those_that_stayed(profiled) -> None:
+    a, b = profiled("resnet34"), profiled("resnet18")
+    text = write(composed(diff(a, b), a, b))
+    assert text.count("- removed") == 4 + 1  # a box in every stage, and the legend
+    assert FILLS["removed"] in text
+    assert FILLS["added"] in text  # in the legend only
+    assert text.count(FILLS["added"]) == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_any_two_networks_can_be_drawn(data) -> None:
+    a, b = (net(*[(path, *layer) for path, layer in data.draw(NAMED)]) for _ in range(2))
+    assert write(composed(diff(a, b), a, b)).startswith("digraph")
 
 
 LAYER = st.one_of(
