@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from archprof.asked import check_format, default_format, signalled, timed, viewing
+from archprof.asked import check_format, checked_output, default_format, signalled, timed, viewing, written
 from archprof.errors import UserError
 from archprof.options import (
     FLOATS,
@@ -32,13 +32,20 @@ from archprof.options import (
 @click.option(
     "--format", "format_", default="", help="table, tsv, json, chrome-trace, speedscope ... ; a pipe gets tsv."
 )
+@click.option(
+    "-o", "--output", help="Write a file; its ending says the format: x.svg (coloured by time), x.csv, x.json ..."
+)
 @color_option
-def time_(model: str, path: str, format_: str, color: str, **options: Any) -> None:
+def time_(model: str, path: str, format_: str, output: str | None, color: str, **options: Any) -> None:
     """Run a model with random weights and print the time of every op, beside that of the pass as a whole."""
-    format_ = format_ or default_format()
+    into = None if output is None else checked_output(output, format_)
+    format_ = format_ or ("" if into else default_format())
     check_format(format_)
     profile = timed(model, options)
-    click.echo(profile.render(format_, path=path, **viewing(options, color)), nl=False)
+    if into is not None:
+        written([profile], into, format_, path=path, **viewing(options, color))
+    else:
+        click.echo(profile.render(format_, path=path, **viewing(options, color)), nl=False)
 
 
 @click.command()

@@ -339,6 +339,14 @@ def test_a_picture_may_be_coloured_by_time(tmp_path: Path, lenet) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler, and there is no g++ here")
+def test_a_file_of_a_timed_run_is_what_its_ending_says(tmp_path: Path) -> None:
+    for name in ("lenet.svg", "lenet.speedscope.json", "lenet.zip"):
+        words = ["time", "lenet5", "--device", "cpu", "--threads", "1", "--budget", "0.2", "-o", str(tmp_path / name)]
+        assert CliRunner().invoke(main, words).exit_code == (2 if name.endswith("zip") else 0)
+    assert "share of time" in (tmp_path / "lenet.svg").read_text("utf-8")
+    assert json.loads((tmp_path / "lenet.speedscope.json").read_text("utf-8"))["profiles"]
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch 2.10's own compiler
 def test_a_compiled_pass_is_timed_with_its_kernels() -> None:
     model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Sigmoid())

@@ -60,7 +60,7 @@ def write(profiles: Sequence[Profile], path: Path, format: str, view: View) -> N
         raise UserError(f"a {ending} file is about one model")
     try:
         if ending in PICTURES:
-            profiles[0].draw(path)
+            profiles[0].draw(path, metric="macs" if profiles[0].timing is None else "time")
         elif ending in BINARY:
             _table(profiles[0], path, view)
         else:
