@@ -23,12 +23,6 @@ CONSTANT = "constant"
 NEW, IN_PLACE, OTHER = "new", "in place", "other"
 ITEM = torch.ops.aten._local_scalar_dense.default  # noqa: SLF001 - what item() calls
 BATCH_NORM = torch.ops.aten.native_batch_norm.default
-ALIKE = frozenset({
-    torch.ops.aten.relu.default, torch.ops.aten.tanh.default, torch.ops.aten.sigmoid.default, torch.ops.aten.gelu.default,
-    torch.ops.aten.silu.default, torch.ops.aten.hardswish.default, torch.ops.aten.leaky_relu.default,
-})  # fmt: skip
-"""What returns a tensor like its input. On meta torch runs these, and batch norm, in Python, with its compiler imported:
-more than a second."""
 
 
 class _Storage(weakref.ref):
@@ -60,11 +54,6 @@ class Ledger(TorchDispatchMode):
         self._origin = Origin("", "", None)
         self._numbers: list[int] = []
         self._paths: list[str] = []
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Do without torch's wrapper, which imports its compiler, for more than a second, so that it leaves this mode alone."""
-        return False
 
     @property
     def origin(self) -> Origin:
@@ -196,15 +185,12 @@ class Ledger(TorchDispatchMode):
         except TypeError:
             return func(*args, **kwargs)
         if kept is None:
-            if func in ALIKE and args[0].is_floating_point():
-                result = torch.empty_like(args[0])
-            elif func is BATCH_NORM and not args[5]:  # only on meta does it make statistics that nobody wants
-                result = (torch.empty_like(args[0]), args[0].new_empty(0), args[0].new_empty(0))
-            else:
-                result = func(*args, **kwargs)
+            result = func(*args, **kwargs)
             if kind == IN_PLACE:
                 self.memo[key] = result is args[0]
                 return result
+            if func is BATCH_NORM and not args[5]:  # only on meta does it make statistics that nobody wants
+                result = (result[0], result[1].new_empty(0), result[2].new_empty(0))
             self.memo[key] = _kept(result, given)
             return result
         if kept is False:
