@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from archprof.analyses import analysis
+    from archprof.changes import Diff, diff
     from archprof.errors import ArchprofError, SpecError, UserError
     from archprof.footprint import Memory
     from archprof.footprint.measure import memory
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 _HOMES = {
     "profile": "pipeline", "Profile": "result", "load": "sources.spec", "compile": "pipeline",
     "time": "runs.measure", "signal": "runs.signal", "memory": "footprint.measure", "Memory": "footprint",
+    "diff": "changes", "Diff": "changes",
     "layer": "layers", "rule": "ops", "analysis": "analyses", "renderer": "renderers",
     "Facts": "records", "Tensor": "records", "contraction": "records",
     "ArchprofError": "errors", "UserError": "errors", "SpecError": "errors",
 }  # fmt: skip
 
-__all__ = ["ArchprofError", "Facts", "Memory", "Profile", "SpecError", "Tensor", "UserError", "__version__", "analysis",
-           "compile", "contraction", "layer", "load", "memory", "profile", "renderer", "rule", "signal", "time"]  # fmt: skip
+__all__ = ["ArchprofError", "Diff", "Facts", "Memory", "Profile", "SpecError", "Tensor", "UserError", "__version__", "analysis",
+           "compile", "contraction", "diff", "layer", "load", "memory", "profile", "renderer", "rule", "signal",
+           "time"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from archprof.options import terminal
 
 if TYPE_CHECKING:
@@ -99,4 +101,21 @@ def check_format(name: str) -> None:
     """Raise UnknownName where there is no such format, before anything is printed."""
     from archprof.renderers import RENDERERS
 
-    RENDERERS[name]
+    if name:
+        RENDERERS[name]
+
+
+def checked_output(output: str, format: str) -> Path:
+    """Return the file to write; raise UserError, before any work, where it cannot be."""
+    from archprof.renderers.files import checked
+
+    return Path(output) if format else checked(output)
+
+
+def written(profiles: Sequence[Profile], into: Path, format: str, **view: Any) -> None:
+    """Write profiles to a file, and say so."""
+    from archprof.renderers import View
+    from archprof.renderers.files import write
+
+    write(profiles, into, format, View(**view))
+    click.echo(f"wrote {into}", err=True)

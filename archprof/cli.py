@@ -13,7 +13,18 @@ from typing import Any
 import click
 
 from archprof import __version__
-from archprof.asked import check_format, chosen, default_format, profiled, remembered, viewing
+from archprof.asked import (
+    check_format,
+    checked_output,
+    chosen,
+    default_format,
+    profiled,
+    remembered,
+    viewing,
+    written,
+)
+from archprof.bounds import Bound
+from archprof.diff_command import bound_option, diff, hold
 from archprof.errors import DrawingError, ModelError, UserError
 from archprof.options import (
     Names,
@@ -88,12 +99,26 @@ def main() -> None:
 @view_options
 @click.option("--path", default="", help="Only what is at or below this path.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, json, markdown, latex ... ; a pipe gets tsv.")
+@click.option(
+    "-o", "--output", help="Write a file; its ending says the format: x.csv, x.xlsx, x.parquet, x.md, x.graphml ..."
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 where the cost of an op is unknown.")
+@bound_option
 @time_option
 @color_option
-def show(models: Sequence[str], path: str, format_: str, strict: bool, color: str, **options: Any) -> None:
+def show(
+    models: Sequence[str],
+    path: str,
+    format_: str,
+    output: str | None,
+    strict: bool,
+    bounds: Sequence[Bound],
+    color: str,
+    **options: Any,
+) -> None:
     """Print the table of a model (or of several): layers, shapes, parameters, multiply-adds."""
-    format_ = format_ or default_format()
+    into = None if output is None else checked_output(output, format_)
+    format_ = format_ or ("" if into else default_format())
     check_format(format_)
     if format_ == "json" and len(models) > 1:
         raise click.UsageError("a JSON document is about one model; compare --format json lists several")
@@ -105,8 +130,11 @@ def show(models: Sequence[str], path: str, format_: str, strict: bool, color: st
         except ModelError as error:
             failed = failed or error
             profiles.append(error.profile)
-    pages = [profile.render(format_, path=path, **viewing(options, color)) for profile in profiles]
-    click.echo("\n".join(pages), nl=False)
+    if into is not None:
+        written(profiles, into, format_, path=path, **viewing(options, color))
+    else:
+        pages = [profile.render(format_, path=path, **viewing(options, color)) for profile in profiles]
+        click.echo("\n".join(pages), nl=False)
     if failed:
         click.echo(f"error: {failed}; the table ends there", err=True)
         sys.exit(1)
@@ -115,6 +143,8 @@ def show(models: Sequence[str], path: str, format_: str, strict: bool, color: st
         for model, gap in gaps:
             click.echo(f"{model}: {gap.op} is unknown: {gap.reason}", err=True)
         sys.exit(1)
+    for profile in profiles:
+        hold(bounds, [profile])
 
 
 @main.command()
@@ -135,9 +165,16 @@ def explain(model: str, path: str, **options: Any) -> None:
 @click.option("--columns", type=Names(), default=(), help="Totals to compare (archprof list analyses).")
 @click.option("--raw", is_flag=True, help="Whole numbers, without prefixes.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, markdown or json; a pipe gets tsv.")
+@bound_option
 @color_option
 def compare(
-    models: Sequence[str], columns: tuple[str, ...], raw: bool, format_: str, color: str, **options: Any
+    models: Sequence[str],
+    columns: tuple[str, ...],
+    raw: bool,
+    format_: str,
+    bounds: Sequence[Bound],
+    color: str,
+    **options: Any,
 ) -> None:
     """Print models side by side, with ratios to the first."""
     from archprof.compare import compare as side_by_side
@@ -146,6 +183,7 @@ def compare(
     profiles = [profiled(model, options) for model in models]
     view = View(columns=columns, raw=raw, **terminal(color))
     click.echo(side_by_side(profiles, format_ or default_format(), view), nl=False)
+    hold(bounds, profiles)
 
 
 @main.command()
@@ -292,7 +330,7 @@ def list_(what: str, color: str) -> None:
     click.echo(listing(what, **terminal(color)), nl=False)
 
 
-for command in (report, field, time_, signal, calibrate, check, expand, new, schema):
+for command in (report, diff, field, time_, signal, calibrate, check, expand, new, schema):
     main.add_command(command)
 
 

@@ -109,6 +109,17 @@ def written(value: object, unit: str, *, raw: bool = False) -> str:
     return size(value) if unit == "bytes" else count(value, "" if unit == "count" else unit)
 
 
+def factor(prefix: str) -> int:
+    """Return what a prefix stands for, SI (`k`, `M`) or IEC (`Ki`, `Mi`).
+
+    >>> factor("M"), factor("Ki"), factor("")
+    (1000000, 1024, 1)
+    """
+    if prefix.endswith("i"):
+        return 1024 ** BYTE_PREFIXES.index(prefix.capitalize())
+    return 1000 ** COUNT_PREFIXES.index(prefix.replace("K", "k"))
+
+
 def parse(text: str) -> float:
     """Return the number that `text` writes, with an optional SI prefix (`2G`, `4.1 M`, `1_000`).
 
@@ -121,5 +132,5 @@ def parse(text: str) -> float:
     if match is None:
         raise ValueError(f"{text!r} is not a number such as 2G, 4.1M or 25_557_032")
     number, prefix = match.groups()
-    value = Decimal(number) * 1000 ** COUNT_PREFIXES.index(prefix.replace("K", "k"))
+    value = Decimal(number) * factor(prefix)
     return int(value) if value == int(value) else float(value)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from archprof.analyses import ANALYSES
 from archprof.graph import Graph
 from archprof.records import Facts, Op, Tensor, Unknown, Weight, contraction
+from archprof.result import Profile
 
 
 @dataclass
@@ -122,3 +124,12 @@ def unknown() -> Graph:
     at = toy.conv("conv", toy.input("image", 1, 3, 8, 8), 4)
     at = toy.op("mystery", "warp", [at], toy.tensors[at], Unknown("no rule for warp"), layer="Warp")
     return toy.graph(toy.conv("head", at, 2, kernel=1))
+
+
+def profiled(graph: Graph, model: str = "toy") -> Profile:
+    """The profile of a network written out op by op."""
+    columns, values, outside = {}, {}, {}
+    for entry in ANALYSES.values():
+        for column, found in zip(entry.columns, entry.function(graph), strict=True):
+            columns[column.name], values[column.name], outside[column.name] = column, found.values, found.outside
+    return Profile(model, graph, columns, values, outside)

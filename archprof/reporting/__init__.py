@@ -20,6 +20,7 @@ from archprof.renderers.picture import picture, source
 from archprof.renderers.report import Chapter, page
 from archprof.renderers.report.pieces import LABELS
 from archprof.renderers.rows import total_cell
+from archprof.reporting.changed import changed
 from archprof.reporting.field import seen
 from archprof.reporting.remembered import remembered
 from archprof.roofline import Roofline, roofline
@@ -74,7 +75,8 @@ def written(profiles: Sequence[Profile], *, on: Sequence[str] = (), train: str =
         tell(profile.model, number / len(profiles))
         chapters.append(chapter(profile, devices, train))
     tell("writing", 1.0)
-    return page(chapters, totals(profiles) if len(profiles) > 1 else (), ())
+    diffs = [changed(profiles[0], other) for other in profiles[1:]]
+    return page(chapters, totals(profiles) if diffs else (), diffs)
 
 
 def chapter(profile: Profile, devices: Sequence[Device], train: str = "") -> Chapter:

@@ -96,7 +96,7 @@ def summary(profiles: Sequence[Profile]) -> dict[str, Any]:
 def changes(diff: Mapping[str, Any]) -> dict[str, Any]:
     """Return of a comparison what stands on the page: the rows that cost most."""
     rows = [row for row in diff["rows"] if row["status"] != "same"]
-    weighed = sorted(rows, key=lambda row: -abs(row["macs"][1] - row["macs"][0]))
+    weighed = sorted(rows, key=lambda row: [-abs(row["delta"][name] or 0) for name in ("macs", "params")])
     return {**diff, "shown": weighed[:MANY], "more": max(0, len(rows) - MANY)}
 
 
