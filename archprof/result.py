@@ -244,6 +244,12 @@ class Profile:
 
         report([self], path, **options)
 
+    def show(self) -> None:
+        """Show it: the table in a terminal, the whole report in a notebook."""
+        from archprof.showing import show
+
+        show(self)
+
     def verify(self) -> Verification:
         """Return how the counts fare against two oracles: torch's formulas op by op, and other tools on the whole model.
 
