@@ -38,6 +38,7 @@ from archprof.options import (
     training_options,
     view_options,
 )
+from archprof.report_command import report
 from archprof.run_commands import calibrate, signal, time_
 from archprof.seeing import field
 from archprof.spec_commands import check, expand, new, schema
@@ -297,7 +298,7 @@ def list_(what: str, color: str) -> None:
     click.echo(listing(what, **terminal(color)), nl=False)
 
 
-for command in (diff, field, time_, signal, calibrate, check, expand, new, schema):
+for command in (report, diff, field, time_, signal, calibrate, check, expand, new, schema):
     main.add_command(command)
 
 

@@ -238,6 +238,18 @@ class Profile:
 
         return draw(self, path, **options)
 
+    def report(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write one HTML page about all that is known, `x.html`; see `archprof.reporting.report` for options."""
+        from archprof.reporting import report
+
+        report([self], path, **options)
+
+    def show(self) -> None:
+        """Show it: the table in a terminal, the whole report in a notebook."""
+        from archprof.showing import show
+
+        show(self)
+
     def verify(self) -> Verification:
         """Return how the counts fare against two oracles: torch's formulas op by op, and other tools on the whole model.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from archprof.renderers.terminal import DEFAULT, gaps_line, heading, percent
 if TYPE_CHECKING:
     from archprof.result import Profile
 
+CARD = '<div style="background: #fff; overflow: auto; max-height: 48em; max-width: 60em">{}</div>'
+"""The picture's ground: light, as its text is dark, whatever the notebook's is."""
 TEMPLATE = """\
 <table class="archprof">
 <caption style="text-align: left">{{ heading }}{% if gaps %}<br><strong>{{ gaps }}</strong>{% endif %}
@@ -34,13 +37,19 @@ TEMPLATE = """\
 def notebook(profile: Profile, view: View) -> str:
     """Static HTML table with the diagram below it; the table alone where Graphviz is missing."""
     from archprof.renderers.picture import picture, source
+    from archprof.renderers.report.pieces import embedded
 
     try:
         drawn = picture(profile, source(profile), "svg", {}).decode()
-        drawing = drawn[drawn.index("<svg") :]
+        drawing = CARD.format(embedded(drawn[drawn.index("<svg") :], prefix(profile)))
     except DrawingError as error:
         drawing = f"<p>{escape(str(error))}</p>"
-    return html(profile, view) + drawing
+    return html(profile, view) + drawing + "\n"
+
+
+def prefix(profile: Profile) -> str:
+    """Return what the ids of a profile's picture begin with, so that pictures on one page do not mix them up."""
+    return f"archprof-{zlib.crc32(f'{profile.model} {profile.totals}'.encode()):08x}-"
 
 
 @renderer("html", ".html")

@@ -1,0 +1,132 @@
+"""What stands on a report's page without any script: cards with totals, the costliest layers, definitions, changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+from archprof import units
+from archprof.renderers import View
+from archprof.renderers.rows import cell, rows_of, usual, value
+from archprof.renderers.terminal import gaps_line, percent
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from archprof.records import Column
+    from archprof.result import Profile
+
+MANY = 30
+"""So many layers are on the page; all of them are in the data."""
+COSTLY = ("measured_s", "time_s", "macs", "params", "activation_bytes")
+CARDS = {
+    "params": "Parameters", "macs": "MACs", "flops": "FLOPs", "param_bytes": "Weights", "activation_bytes": "Activations",
+}  # fmt: skip
+LABELS = {
+    **CARDS, "param_bytes": "Weight bytes", "activation_bytes": "Activation bytes", "activation_elements": "Activation elements",
+    "measured_s": "Measured time", "backward_s": "Backward time", "time_s": "Least time", "bytes_read": "Bytes read",
+    "bytes_written": "Bytes written", "connections": "Connections", "effective_macs": "Effective MACs",
+    "trainable_params": "Trainable parameters", "buffers": "Buffers",
+}  # fmt: skip
+"""What people call columns; others go by their names."""
+
+SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+
+
+def cards(profile: Profile, peak_bytes: int | None) -> list[tuple[str, str, str]]:
+    """Return the numbers at the top of a network: what, how much, and in whole numbers or in words."""
+    at_least = ">" if profile.gaps else ""
+    found = []
+    for name, label in CARDS.items():
+        number, column = profile.totals[name], profile.columns[name]
+        amount = at_least * (name not in {"params", "param_bytes"}) + units.written(number, column.unit)
+        exact = f"{units.written(number, column.unit, raw=True)}{' bytes' * (column.unit == 'bytes')}"
+        found.append((label, amount, f"{exact}: {column.meaning}"))
+    if peak_bytes is not None:
+        meaning = "the most that is alive at once in a pass of inference, weights included"
+        found.append(("Peak memory", units.size(peak_bytes), f"{peak_bytes:,} bytes: {meaning}"))
+    found.append(("Ops", f"{len(profile.network):,}", "operations executed in one forward pass"))
+    if profile.timing is not None:
+        spread = profile.timing.bare
+        told = f"median of {spread.n} passes on {profile.timing.device}, quartiles {units.duration(spread.iqr)} apart"
+        found.append(("Time", units.duration(spread.median), told))
+    return found
+
+
+def top(profile: Profile) -> dict[str, Any]:
+    """Return the table of the costliest ops: the metric that sorts it, its heading and its rows."""
+    metric = next(
+        (name for name in COSTLY if profile.totals.get(name) and profile.columns[name].total == "sum"),
+        "activation_bytes",
+    )
+    names = list(dict.fromkeys([metric, *usual(profile, ("macs", "params", "activation_bytes"))]))
+    names = [name for name in names if name in profile.totals]
+    whole = profile.totals[metric] or 1
+    rows = []
+    for row in rows_of(profile, View(sort=metric, top=MANY)):
+        amount = value(profile, row, metric)
+        share = None if amount is None else amount / whole
+        cells = [cell(profile, row, name, raw=False) for name in names]
+        rows.append(
+            (row.path, row.kind, row.shape, cells, "-" if share is None else percent(share), 100 * (share or 0))
+        )
+    shown = sum(share for *_, share in rows)
+    heads = [LABELS.get(name, name) for name in names]
+    about = "none" if not profile.totals[metric] else f"{min(shown, 100):.1f} %"
+    return {"metric": LABELS.get(metric, metric), "heads": heads, "rows": rows, "ops": len(profile.network), "about": about,
+            "gaps": gaps_line(profile)}  # fmt: skip
+
+
+def definitions(profiles: Sequence[Profile]) -> list[tuple[str, str, Column]]:
+    """Return every column of the profiles: name, what people call it, and the column."""
+    columns = {name: column for profile in profiles for name, column in profile.columns.items()}
+    return [(name, LABELS.get(name, name), column) for name, column in columns.items()]
+
+
+def summary(profiles: Sequence[Profile]) -> dict[str, Any]:
+    """Return names and totals, for those who read the page with a program; and what columns are called."""
+    return {
+        "models": [{"model": p.model, "totals": p.totals, "versions": dict(p.versions)} for p in profiles],
+        "labels": LABELS,
+    }
+
+
+def changes(diff: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a comparison what stands on the page: the rows that cost most."""
+    rows = [row for row in diff["rows"] if row["status"] != "same"]
+    weighed = sorted(rows, key=lambda row: [-abs(row["delta"][name] or 0) for name in ("macs", "params")])
+    return {**diff, "shown": weighed[:MANY], "more": max(0, len(rows) - MANY)}
+
+
+def embedded(picture: str, prefix: str) -> Markup:
+    """Return an SVG as it goes into a page: without declaration and size, its ids unlike those of any other picture.
+
+    >>> embedded('<svg xmlns="http://www.w3.org/2000/svg" width="9pt" viewBox="0 0 9 9"><g id="a"/></svg>', "m0-")
+    Markup('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><g id="m0-a" /></svg>')
+    """
+    from markupsafe import Markup
+
+    if not picture:
+        return Markup("")
+    for short, name in (("", SVG), ("xlink", LINK)):
+        ET.register_namespace(short, name)
+    root = ET.fromstring(picture)  # noqa: S314 - Graphviz made it
+    width = re.match(r"[\d.]+", root.get("width", ""))
+    for element in root.iter():
+        if "id" in element.attrib:
+            element.set("id", prefix + element.attrib["id"])
+        for name in ("aria-labelledby", "aria-describedby"):
+            if name in element.attrib:
+                element.set(name, " ".join(prefix + part for part in element.attrib[name].split()))
+        for name, held in element.attrib.items():
+            if held.startswith("url(#"):
+                element.set(name, f"url(#{prefix}{held[5:]}")
+            elif name in {"href", f"{{{LINK}}}href"} and held.startswith("#"):
+                element.set(name, f"#{prefix}{held[1:]}")
+    for name in ("width", "height"):
+        root.attrib.pop(name, None)
+    if width and root.get("viewBox") and prefix and float(width[0]) > 9:
+        root.set("style", f"max-width: {float(width[0]) * 4 / 3:.0f}px")
+    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - serialized by the library

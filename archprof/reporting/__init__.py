@@ -1,0 +1,124 @@
+"""`archprof report`: gathers all that is known about one or more networks and writes it as one HTML page.
+
+What a profile does not hold (memory, receptive fields, the differences of two networks) is asked for here, by a file each, and
+handed to `renderers/report/` as plain documents.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archprof.compare import MEASURES, ratio
+from archprof.devices import Device
+from archprof.devices.choice import find
+from archprof.errors import ArchprofError, DrawingError, UserError
+from archprof.progress import Tell, nobody
+from archprof.renderers.picture import picture, source
+from archprof.renderers.report import Chapter, page
+from archprof.renderers.report.pieces import LABELS
+from archprof.renderers.rows import total_cell
+from archprof.reporting.changed import changed
+from archprof.reporting.field import seen
+from archprof.reporting.remembered import remembered
+from archprof.roofline import Roofline, roofline
+
+if TYPE_CHECKING:
+    from archprof.result import Profile
+
+MOST = 8
+"""So many networks are in a report at most."""
+DEVICES = ("H100-SXM", "A100-SXM4-80GB", "RTX-4090", "L4", "T4", "Apple-M2")
+"""Devices whose rooflines are in a report where nobody asks for others."""
+
+
+def report(
+    profiles: Sequence[Profile],
+    path: str | os.PathLike[str],
+    *,
+    on: Sequence[str] = (),
+    train: str = "",
+    tell: Tell = nobody,
+) -> None:
+    """Write the report of one or more networks to `path`, which ends in .html.
+
+    `on` names the devices whose rooflines it has (`archprof list devices`), `train` an optimizer whose training step is in the
+    memory's timeline too. `tell` hears how far it is. Raises UserError where it cannot be written.
+    """
+    path = checked(path)
+    text = written(profiles, on=on, train=train, tell=tell)
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
+
+
+def checked(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a report that can be made; raise UserError, before any work is done, where it cannot."""
+    path = Path(path)
+    if path.suffix not in {".html", ".htm"}:
+        raise UserError(f"a report's name ends in .html, not {path.suffix or 'nothing'!r}")
+    if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - pathlib's raises where a name is too long
+        raise UserError(f"there is no folder {str(path.parent)!r}")
+    return path
+
+
+def written(profiles: Sequence[Profile], *, on: Sequence[str] = (), train: str = "", tell: Tell = nobody) -> str:
+    """Return the report as the text of an HTML page."""
+    if not 1 <= len(profiles) <= MOST:
+        raise UserError(f"a report is about 1 to {MOST} networks, not {len(profiles)}")
+    devices = [find(name) for name in on or DEVICES]
+    chapters = []
+    for number, profile in enumerate(profiles):
+        tell(profile.model, number / len(profiles))
+        chapters.append(chapter(profile, devices, train))
+    tell("writing", 1.0)
+    diffs = [changed(profiles[0], other) for other in profiles[1:]]
+    return page(chapters, totals(profiles) if diffs else (), diffs)
+
+
+def chapter(profile: Profile, devices: Sequence[Device], train: str = "") -> Chapter:
+    """Return all about one network; what cannot be had is missing with a reason."""
+    missing: dict[str, str] = {}
+    drawn = _had(lambda: picture(profile, source(profile), "svg", {}).decode(), "picture", missing)
+    memory = _had(lambda: remembered(profile, train), "memory", missing)
+    field, warnings = _had(lambda: seen(profile), "receptive field", missing) or (None, ())
+    rooflines = _had(lambda: roofs(profile, devices), "roofline", missing) or ()
+    peak = None if memory is None else memory["passes"][0]["peak"]
+    drawn = drawn[drawn.index("<svg") :] if drawn else ""
+    return Chapter(profile, drawn, rooflines, memory, peak, field, missing, warnings)
+
+
+def roofs(profile: Profile, devices: Sequence[Device]) -> list[Roofline]:
+    """Return the rooflines of a network on those devices that have a peak for what it multiplies in."""
+    found, errors = [], []
+    for device in devices:
+        try:
+            found.append(roofline(profile.network, device))
+        except UserError as error:
+            errors.append(error)
+    if errors and not found:
+        raise errors[0]
+    return found
+
+
+def totals(profiles: Sequence[Profile]) -> list[list[str]]:
+    """Return the totals of networks side by side, with ratios to the first: a heading, and a row a measure."""
+    rows = [["", *(profile.model for profile in profiles)]]
+    names = [name for name in MEASURES if all(name in profile.totals for profile in profiles)]
+    for name in names:
+        first = profiles[0].totals[name]
+        others = [f"{total_cell(p, name, raw=False)} ({ratio(p.totals[name], first)})" for p in profiles[1:]]
+        rows.append([LABELS.get(name, name), total_cell(profiles[0], name, raw=False), *others])
+    rows.append(["Ops", *(f"{len(profile.network):,}" for profile in profiles)])
+    return rows
+
+
+def _had(make: Callable[[], Any], what: str, missing: dict[str, str]) -> Any:
+    try:
+        return make()
+    except (ArchprofError, DrawingError) as error:
+        missing[what] = str(error)
+        return None
