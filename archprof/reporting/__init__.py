@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from archprof.compare import MEASURES, ratio
 from archprof.devices import Device
 from archprof.devices.choice import find
-from archprof.errors import ArchprofError, DrawingError, UserError
+from archprof.errors import ArchprofError, DrawingError, UnknownName, UserError
 from archprof.progress import Tell, nobody
 from archprof.renderers.picture import picture, source
 from archprof.renderers.report import Chapter, page
@@ -69,6 +69,10 @@ def written(profiles: Sequence[Profile], *, on: Sequence[str] = (), train: str =
     """Return the report as the text of an HTML page."""
     if not 1 <= len(profiles) <= MOST:
         raise UserError(f"a report is about 1 to {MOST} networks, not {len(profiles)}")
+    from archprof.footprint.optimizers import OPTIMIZERS
+
+    if train and train not in OPTIMIZERS:
+        raise UnknownName("optimizer", train, OPTIMIZERS)
     devices = [find(name) for name in on or DEVICES]
     chapters = []
     for number, profile in enumerate(profiles):

@@ -13,6 +13,7 @@ export function Chart({ make, deps, label, pick }: { make: (width: number) => an
   const [ref, width] = useWidth();
   useEffect(() => {
     const plot = make(width);
+    for (const part of plot.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // the picture has one name
     plot.setAttribute("role", "img");
     plot.setAttribute("aria-label", label);
     const click = () => { if (pick && plot.value) pick(plot.value); };
@@ -21,6 +22,18 @@ export function Chart({ make, deps, label, pick }: { make: (width: number) => an
   }, [width, ...deps]);
   return <div class="chart" ref={ref} />;
 }
+
+// Powers of ten between two numbers, and multiples of a power of two up to one.
+function powers(low: number, high: number): number[] {
+  const found = [];
+  for (let p = Math.ceil(Math.log10(low)); 10 ** p <= high; p++) found.push(10 ** p);
+  return found;
+}
+function binary(most: number): number[] {
+  const step = 2 ** Math.ceil(Math.log2(Math.max(1, most) / 6));
+  return Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step);
+}
+const plain = (d: number) => count(d).replace(/\.0+(?= |$)/, "").replace(/(\.\d*?)0+$/, "$1");
 
 function Missing({ store, what, title, id }: { store: Store; what: string; title: string; id: string }) {
   const why = store.model.raw.missing[what];
@@ -55,12 +68,12 @@ export function RooflinePanel({ store }: { store: Store }) {
       <p class="note">At least <b>{duration(device.time_s)}</b> on {device.name} in {device.dtype}: {(100 * device.compute_share).toFixed(0)} % of it bound by arithmetic, the rest by memory. Peak {count(device.peak, "FLOP/s")}, {count(device.bandwidth, "B/s")}, ridge {ridge.toFixed(1)} FLOP/B. A bound, no prediction{measured ? "; dots are measured" : ""}.</p>
       <Chart deps={[model, device, state.node, state.model]} label={`Roofline of ${model.raw.name} on ${device.name}`} pick={(d) => d.op !== undefined && store.select(d.op)} make={(width) => Plot.plot({
         width, height: 340, marginLeft: 58, marginBottom: 40, style: STYLE,
-        x: { type: "log", domain: [low, high], label: "intensity (FLOP per byte moved) \u2192", tickFormat: (d: number) => (Math.log10(d) % 1 ? "" : count(d)) },
-        y: { type: "log", domain: [bottom, top], label: "\u2191 FLOP/s", tickFormat: (d: number) => (Math.log10(d) % 1 ? "" : count(d)) , grid: true },
+        x: { type: "log", domain: [low, high], label: "intensity (FLOP per byte moved) \u2192", ticks: powers(low, high), tickFormat: plain },
+        y: { type: "log", domain: [bottom, top], label: "\u2191 FLOP/s", ticks: powers(bottom, top), tickFormat: plain, grid: true },
         r: { range: [2, 11] }, color: { domain: ["compute", "memory"], range: ["var(--s1)", "var(--s0)"], legend: false },
         marks: [
-          ...others.map((one: any) => Plot.line(roof(one), { x: "x", y: "y", stroke: "var(--strong)", strokeWidth: 1 })),
-          Plot.line(roof(device), { x: "x", y: "y", stroke: INK, strokeWidth: 1.8 }),
+          ...others.map((one: any) => Plot.line(roof(one), { x: "x", y: "y", stroke: "var(--strong)", strokeWidth: 1, clip: true })),
+          Plot.line(roof(device), { x: "x", y: "y", stroke: INK, strokeWidth: 1.8, clip: true }),
           Plot.text([...others, device], { x: high, y: (d: any) => d.peak, text: "name", textAnchor: "end", dy: -7, fill: SOFT, fontSize: 10.5 }),
           Plot.dot(dots, { x: "x", y: "y", r: "macs", fill: "bound", fillOpacity: (d: any) => (inside.size && !inside.has(d.op) ? 0.12 : 0.6), stroke: "bound", strokeOpacity: (d: any) => (inside.size && !inside.has(d.op) ? 0.2 : 1), strokeWidth: 0.8 }),
           Plot.tip(dots, Plot.pointer({ x: "x", y: "y", fill: "var(--card)", stroke: "var(--strong)", title: (d: any) => `${d.name}${d.size > 1 ? ` and ${d.size - 1} that ride along` : ""}\n${count(d.x)} FLOP/B, ${count(d.macs, "MAC")}\nat least ${duration(d.time)}, ${d.bound}-bound` })),
@@ -115,7 +128,7 @@ export function MemoryPanel({ store }: { store: Store }) {
       <p class="note">Peak <b>{size(pass.peak)}</b> in the {pass.peak_phase} pass; workspace of kernels and fragmentation are not in it. {found.notes.join(". ")}</p>
       <Chart deps={[model, pass, state.node, state.model]} label={`Bytes alive over ${pass.name} of ${model.raw.name}, peak ${size(pass.peak)}`} pick={(d) => d.op >= 0 && store.select(d.op)} make={(width) => Plot.plot({
         width, height: 340, marginLeft: 66, marginBottom: 36, style: STYLE,
-        x: { label: "makings and frees, in execution order \u2192", ticks: 5 }, y: { label: "\u2191 bytes alive", tickFormat: (d: number) => size(d), grid: true },
+        x: { label: "makings and frees, in execution order \u2192", ticks: 5 }, y: { label: "\u2191 bytes alive", ticks: binary(pass.peak), tickFormat: (d: number) => size(d).replace(/\.0+ /, " "), grid: true },
         color: { domain: KINDS.map(([name]) => name), range: KINDS.map(([, colour]) => colour) },
         marks: [
           ...pass.phases.slice(1).map(([name, at]: [string, number]) => Plot.ruleX([at], { stroke: "var(--strong)", strokeDasharray: "3 3" })),

@@ -42,9 +42,9 @@ export function GraphPanel({ store }: { store: Store }) {
   const fit = () => {
     if (!svg.current || !zoomer.current) return;
     const { clientWidth: w, clientHeight: h } = svg.current;
-    const k = Math.min(1.1, (w - 20) / level.w, Math.max((h - 20) / level.h, 0.55));
+    const k = Math.min(1.1, (w - 20) / level.w, Math.max((h - 20) / level.h, 0.85));
     const x = (w - level.w * k) / 2;
-    const y = Math.max(8, (h - level.h * k) / 2);
+    const y = level.h * k > h ? 8 : (h - level.h * k) / 2;
     select(svg.current).call(zoomer.current.transform, zoomIdentity.translate(x, y).scale(Math.max(0.05, k)));
   };
   useEffect(() => {
@@ -101,7 +101,7 @@ export function GraphPanel({ store }: { store: Store }) {
     const chosen = drawn.id === box.id;
     const known = model.value(state.metric, part) !== null;
     const press = () => store.select(part);
-    return (
+    const shape = (
       <g key={box.id} class={`node ${box.kind} c${box.inner ? "x" : bin(share)}${chosen ? " chosen" : ""}`} data-id={box.id} role="button" tabIndex={0}
         aria-pressed={chosen} aria-expanded={part.id < 0 ? !!box.inner : undefined}
         aria-label={`${model.label(part)}${box.copies > 1 ? `, ${box.copies} copies` : ""}, ${known ? percent(share) || "nothing" : "unknown"}`}
@@ -121,9 +121,10 @@ export function GraphPanel({ store }: { store: Store }) {
         {part.id < 0 && <g class="opener" onClick={(event: MouseEvent) => { event.stopPropagation(); store.select(part); toggle(part.id); }}>
           <rect x={x + 5} y={y + (box.inner ? 7 : 4)} width={15} height={15} rx={3} /><path d={`M${x + 9},${y + (box.inner ? 14.5 : 11.5)}h7${box.inner ? "" : "m-3.5,-3.5v7"}`} />
         </g>}
-        {box.inner && draw(box.inner, x + (w - box.inner.w) / 2, y + HEAD)}
       </g>
     );
+    if (!box.inner) return shape;
+    return <g key={box.id}>{shape}{draw(box.inner, x + (w - box.inner.w) / 2, y + HEAD)}</g>;
   };
   return (
     <section class="card" id="graph" aria-labelledby="graph-heading">

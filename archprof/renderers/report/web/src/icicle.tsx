@@ -69,7 +69,7 @@ export function Icicle({ store }: { store: Store }) {
             const share = model.share(state.metric, part);
             const bin = level(share);
             const label = h >= 12 && w > 34;
-            const text = `${part.id === -1 ? model.raw.name : part.name}`;
+            const text = part.id === -1 ? model.raw.name : part.id < 0 && part.kind !== "module" ? `${part.name}  ${part.kind}` : part.name;
             const room = Math.floor((w - 10) / 6.6);
             const tip = percent(share);
             const open = () => part.children.length && zoom(part.id);

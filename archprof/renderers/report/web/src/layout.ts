@@ -49,7 +49,8 @@ export class Wiring {
       const about = child.id >= 0 ? child.shape : `${child.ops.length} ops`;
       const kind = child.id < 0 ? "group" : MERGE.has(model.text("kind", child.id)) ? "merge" : "op";
       const copies = this.copies(child);
-      const name = child.id >= 0 && child.kind !== child.name ? `${child.name} ${child.kind}` : child.name;
+      const isTold = child.kind !== child.name && child.kind !== "module";
+      const name = isTold ? `${child.name}  ${child.kind}` : child.name;
       const text = Math.max(name.length + (copies > 1 ? 4 : 0), about.length * 0.9 + 4);
       const width = Math.min(260, Math.max(84, 26 + text * 6.7));
       boxes.set(child.id, { id: child.id, node: child, name, about, kind, copies, x: 0, y: 0, inner,

@@ -105,7 +105,7 @@ export function Table({ store }: { store: Store }) {
     }
     setTimeout(() => say(""), 3000);
   };
-  const template = `minmax(13rem, 2.4fr) minmax(7rem, 1fr) minmax(7.5rem, 1fr) ${measures.map(() => "minmax(5.4rem, .8fr)").join(" ")} minmax(6.5rem, .9fr)`;
+  const template = `minmax(13rem, 2.4fr) minmax(7rem, 1fr) minmax(8.2rem, 1fr) ${measures.map((name) => (store.label(name).length > 11 ? "minmax(7.8rem, .8fr)" : "minmax(5.6rem, .8fr)")).join(" ")} minmax(8rem, .9fr)`;
   const heads = [["layer", "layer"], ["type", "type"], ["output", "output"], ...measures.map((name) => [name, store.label(name)])];
   const filter = (id: string) => filters.find((one) => one.id === id)?.value ?? "";
   return (
@@ -124,19 +124,19 @@ export function Table({ store }: { store: Store }) {
         </div>
       </div>
       <div class="grid" ref={scroller}>
-        <div role="treegrid" aria-label={`Layers of ${model.raw.name}`} aria-rowcount={rows.length + 1} style={{ minWidth: `${30 + measures.length * 5.6 + 6.5}rem` }}>
+        <div role="treegrid" aria-label={`Layers of ${model.raw.name}`} aria-rowcount={rows.length + 1} style={{ minWidth: `${29 + measures.length * 6.2 + 8}rem` }}>
           <div role="rowgroup" class="grid-head">
             <div role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
               {heads.map(([id, label]) => {
                 const sorted = sorting.find((one) => one.id === id);
                 return (
-                  <div role="columnheader" aria-sort={sorted ? (sorted.desc ? "descending" : "ascending") : "none"} title={store.columns[id]?.meaning ?? ""}>
+                  <div role="columnheader" class={store.columns[id] ? "num" : ""} aria-sort={sorted ? (sorted.desc ? "descending" : "ascending") : "none"} title={store.columns[id]?.meaning ?? ""}>
                     <button type="button" class="sort" onClick={() => change(() => table.getColumn(id).toggleSorting())}>{label}<span aria-hidden="true">{sorted ? (sorted.desc ? " \u2193" : " \u2191") : ""}</span></button>
                     <input type="search" aria-label={`Filter ${label}`} placeholder={store.columns[id] ? "\u2265 1M" : "filter"} value={filter(id)} onInput={(event: any) => { const value = event.currentTarget.value; change(() => table.getColumn(id).setFilterValue(value || undefined)); }} />
                   </div>
                 );
               })}
-              <div role="columnheader"><span class="sort">{"share of "}{store.label(state.metric)}</span></div>
+              <div role="columnheader" class="num"><span class="sort">{"share of "}{store.label(state.metric)}</span></div>
             </div>
           </div>
           <div role="rowgroup" style={{ height: `${virtual.getTotalSize()}px`, position: "relative" }}>
