@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from archprof.errors import UnknownName
 from archprof.options import terminal
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def timed(model: str, options: Mapping[str, Any]) -> Profile:
     from archprof.progress import shown
     from archprof.runs.measure import time
 
+    foreseen(model, options)
     names = (
         "device",
         "mode",
@@ -52,6 +54,25 @@ def timed(model: str, options: Mapping[str, Any]) -> Profile:
     how["optimizer"] = options["optimizer"] if options.get("backward") else ""
     with shown() as tell:
         return time(model, **chosen(options), **how, tell=tell)
+
+
+def foreseen(model: str, options: Mapping[str, Any]) -> None:
+    """Raise the user's mistakes about columns and paths before a model is measured, which takes long."""
+    from archprof.records import Column
+    from archprof.runs import kernels, measure
+
+    names, path = [*options.get("columns", ()), *filter(None, [options.get("sort")])], options.get("path", "")
+    if not names and not path:
+        return
+    profile = profiled(model, {**options, "time": False})
+    profile.ops_at(path)
+    measured = [
+        found.name for module in (measure, kernels) for found in vars(module).values() if isinstance(found, Column)
+    ]
+    known = [*profile.columns, *measured]
+    for name in names:
+        if name not in known:
+            raise UnknownName("column", name, known)
 
 
 def signalled(model: str, options: Mapping[str, Any]) -> Profile:

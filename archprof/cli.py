@@ -126,7 +126,7 @@ def show(
     profiles = []
     for model in models:
         try:
-            profiles.append(profiled(model, options))
+            profiles.append(profiled(model, {**options, "path": path}))
         except ModelError as error:
             failed = failed or error
             profiles.append(error.profile)

@@ -199,8 +199,8 @@ def terminal(color: str) -> dict[str, Any]:
     is_terminal = sys.stdout.isatty()
     wants = color == "always" or (
         color == "auto"
-        and (is_terminal or "FORCE_COLOR" in os.environ)
-        and "NO_COLOR" not in os.environ
+        and (is_terminal or os.environ.get("FORCE_COLOR"))
+        and not os.environ.get("NO_COLOR")  # set to nothing, it asks for nothing (no-color.org)
         and os.environ.get("TERM") != "dumb"
     )
     width = shutil.get_terminal_size((100, 24)).columns

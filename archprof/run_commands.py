@@ -41,7 +41,7 @@ def time_(model: str, path: str, format_: str, output: str | None, color: str, *
     into = None if output is None else checked_output(output, format_)
     format_ = format_ or ("" if into else default_format())
     check_format(format_)
-    profile = timed(model, options)
+    profile = timed(model, {**options, "path": path})
     if into is not None:
         written([profile], into, format_, path=path, **viewing(options, color))
     else:

@@ -59,6 +59,27 @@ def test_a_table_can_be_forced_and_keeps_to_the_columns_of_the_environment(cli) 
     assert max(map(len, out.splitlines())) <= 60
 
 
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("model", ["resnet18", "googlenet", "vit-b-16"])
+def test_tables_keep_to_the_width_and_say_what_they_leave_out(width: int, model: str, cli) -> None:
+    columns = ("params", "macs", "flops", "activation_bytes", "receptive_field")
+    words = ("show", model, "--format", "table", "--columns", ",".join(columns))
+    _, out, _ = cli(*words, COLUMNS=str(width))
+    assert max(map(len, out.splitlines())) <= width
+    heading = next(line for line in out.splitlines() if " layer " in line)
+    missing = [name for name in ("output", *columns) if name not in heading.split()]
+    told = " ".join(out.split("left out for lack of width:")[1:])
+    assert all(name in told for name in missing)
+    assert "params" in heading
+
+
+@pytest.mark.parametrize("words", [["--columns", "mac"], ["--sort", "speed"], ["--path", "nowhere"]])
+def test_wrong_names_are_told_before_anything_is_measured(words, cli, monkeypatch) -> None:
+    monkeypatch.setattr("archprof.runs.measure.time", lambda *_, **__: pytest.fail("it was measured"))
+    code, out, err = cli("show", "chain.yaml", "--time", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+
+
 @pytest.mark.parametrize(
     ("words", "env", "colours"),
     [
@@ -67,6 +88,8 @@ def test_a_table_can_be_forced_and_keeps_to_the_columns_of_the_environment(cli) 
         ([], {"FORCE_COLOR": "1"}, True),
         ([], {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
         ([], {"FORCE_COLOR": "1", "TERM": "dumb"}, False),
+        ([], {"FORCE_COLOR": "1", "NO_COLOR": ""}, True),
+        ([], {"FORCE_COLOR": ""}, False),
         (["--color", "never"], {"FORCE_COLOR": "1"}, False),
         ([], {}, False),
     ],

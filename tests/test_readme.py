@@ -26,7 +26,7 @@ def test_a_command_prints_what_the_readme_shows(command: str, printed: str, monk
         pytest.importorskip("torchvision", reason="torchvision is not installed")
     monkeypatch.setenv("COLUMNS", "100")
     words = shlex.split(command)
-    terminal = ["--format", "table"] if words[0] in {"show", "compare"} else []  # a pipe would get TSV
+    terminal = ["--format", "table"] if words[0] in {"show", "compare", "diff"} else []  # a pipe would get TSV
     result = CliRunner().invoke(main, [*words, *terminal])
     assert result.output.strip("\n") == printed.strip("\n")
 

@@ -57,7 +57,9 @@ def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: errors.append(message.text) if message.type in {"error", "warning"} else None)
+        page.on(
+            "console", lambda message: errors.append(message.text) if message.type in {"error", "warning"} else None
+        )
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(pages[name].as_uri() + address)
         if waits:
@@ -239,7 +241,9 @@ def test_hostile_names_are_text(opened: Any) -> None:
 
 def test_nothing_else_may_run(opened: Any) -> None:
     page = opened()
-    page.evaluate("const s = document.createElement('script'); s.textContent = 'window.strange = 1'; document.body.append(s)")
+    page.evaluate(
+        "const s = document.createElement('script'); s.textContent = 'window.strange = 1'; document.body.append(s)"
+    )
     assert page.evaluate("window.strange") is None
     assert any("Content Security Policy" in error for error in opened.errors)
     opened.errors.clear()
