@@ -21,6 +21,10 @@ BARS = (10, 4, 0)
 """Lengths of the share's bar: the longest that fits is taken; with 0 it is a percentage alone."""
 GAP = 2
 """Characters between two columns."""
+NARROW = 24
+"""Characters of a name, with the branches in front of it, where the terminal is narrow."""
+FEWEST = 8
+"""So many of them are always shown."""
 PERCENT = 6
 """Characters of a percentage."""
 FLAGS = {
@@ -48,10 +52,16 @@ def table(profile: Profile, view: View) -> str:
         "output": [row.shape for row in rows],
         **{name: [cell(profile, row, name, raw=view.raw) for row in rows] for name in columns},
     }
-    dropped, bar = fitted(cells, columns, f"share of {metric}", view.width)
+    narrow = {
+        "layer": [prefix(row) + short(row.name, max(FEWEST, NARROW - len(prefix(row)))) for row in rows],
+        "type": [short(row.kind, NARROW) for row in rows],
+    }
+    dropped, bar = fitted(cells, columns, f"share of {metric}", view.width, narrow)
     lines = grid()
-    for name in cells:
-        lines.add_column(Text(name), no_wrap=True, justify="left" if name in {"layer", "type"} else "right")
+    for name, texts in cells.items():
+        is_text = name in narrow
+        least = None if is_text else max(map(len, [name, *texts]))
+        lines.add_column(Text(name), no_wrap=True, justify="left" if is_text else "right", min_width=least)
     if bar is not None:
         lines.add_column(
             Text(share_heading(f"share of {metric}", bar)), no_wrap=True, justify="left" if bar else "right"
@@ -113,18 +123,23 @@ def gaps_line(profile: Profile) -> str:
 
 
 def fitted(
-    cells: dict[str, list[str]], columns: Sequence[str], metric: str, width: int
+    cells: dict[str, list[str]], columns: Sequence[str], metric: str, width: int, narrow: Mapping[str, list[str]]
 ) -> tuple[list[str], int | None]:
     """Take columns out of `cells` until they and the share fit the width: shapes first, then the last columns.
 
-    Return their names, and the length of the share's bar (None: no share).
+    Where the first number still does not fit, names are taken from `narrow`: they may be cut, a number never.
+    Return the names of the columns, and the length of the share's bar (None: no share).
     """
     dropped: list[str] = []
-    for gone in ("", "output", *reversed(columns[1:]), "share"):
-        cells.pop(gone, None)
-        if gone:
+    for gone in ("", "output", *reversed(columns[1:]), "share", "names", "type"):
+        if gone == "names":
+            cells.update(narrow)
+        elif gone:
+            cells.pop(gone, None)
             dropped.append(gone)
-        for bar in BARS if gone != "share" else ():
+        if "share" in dropped and width_of(cells) <= width:
+            break
+        for bar in () if "share" in dropped else BARS:
             if width_of(cells) + max(bar + 1 + PERCENT, len(share_heading(metric, bar))) + GAP <= width:
                 return dropped, bar
     return dropped, None
