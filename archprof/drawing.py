@@ -11,7 +11,7 @@ import click
 
 from archprof.asked import profiled
 from archprof.errors import UserError
-from archprof.options import convention_option, model_options
+from archprof.options import convention_option, device_option, model_options
 
 DRAWING = (
     "metric", "style", "depth", "everything", "expand", "collapse", "focus", "direction", "columns", "page", "fold",
@@ -60,6 +60,7 @@ def drawing_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @model_options
 @convention_option
+@device_option
 @drawing_options
 def draw(models: Sequence[str], output: str, **options: Any) -> None:
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""

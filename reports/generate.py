@@ -20,6 +20,8 @@ from archprof import units
 from archprof.compare import compare
 from archprof.figures import compare_claims
 from archprof.renderers import View
+from archprof.renderers.diagram import printed_size, render
+from archprof.renderers.diagram.style import SMALL
 from archprof.renderers.picture import source
 
 HERE = Path(__file__).resolve().parent
@@ -35,10 +37,17 @@ PICTURES: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "nin-cifar10": ("nin-cifar10", {}),
     "nin-imagenet": ("nin-imagenet", {}),
     "googlenet": ("googlenet", {}),
+    "googlenet-paper": ("googlenet", {"style": "paper"}),
     "residual-block": ("residual-block", {}),
     "residual-block-projection": ("residual-block-projection", {}),
     "plain18": ("plain18", {}),
     "resnet18": ("resnet18", {}),
+    "resnet18-paper": ("resnet18", {"style": "paper"}),
+    "resnet18-columns": ("resnet18", {"columns": 2}),
+    "resnet18-dark": ("resnet18", {"style": "dark"}),
+    "resnet18-layer2": ("resnet18", {"focus": "layer2", "style": "detail"}),
+    "alexnet-paper": ("alexnet", {"style": "paper"}),
+    "densenet121-paper": ("densenet121", {"style": "paper"}),
     "plain34": ("plain34", {}),
     "resnet34": ("resnet34", {}),
     "resnet50": ("resnet50", {}),
@@ -46,6 +55,9 @@ PICTURES: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "plain20": ("plain20", {}),
 }
 """File name of a picture: (model, options of the diagram)."""
+
+OTHERS = {"torchview-resnet18": "resnet18", "torchview-googlenet": "googlenet"}
+"""Networks of torchvision that torchview draws, to stand beside ours; `--torchview` draws them anew."""
 
 profile = cache(archprof.profile)
 
@@ -70,6 +82,24 @@ def write(folder: Path) -> list[Path]:
     return [*files, page]
 
 
+def others(folder: Path) -> None:
+    """Draw the same networks with torchview 0.2.7, opened to depth 3, nested boxes shown; its text has 10 points."""
+    import torchview
+    import torchvision
+
+    for name, model in OTHERS.items():
+        options = {"weights": None, **({"aux_logits": False, "init_weights": False} if model == "googlenet" else {})}
+        network = torchvision.models.get_model(model, **options).eval()
+        drawn = torchview.draw_graph(network, input_size=(1, 3, 224, 224), device="meta", depth=3, expand_nested=True)
+        (folder / f"{name}.svg").write_bytes(render(drawn.visual_graph.source, "svg"))
+
+
+def printed(name: str, smallest: float = SMALL) -> str:
+    """Return the size in points of a picture's smallest text on A4, margins of half an inch left."""
+    points, _ = printed_size((HERE / f"{name}.svg").read_bytes(), "a4", 1)
+    return f"{points * smallest / SMALL:.1f} pt"
+
+
 def lecture() -> str:
     """Return README.md: the lecture with every number taken from a profile."""
     loader = jinja2.FileSystemLoader(HERE)
@@ -79,7 +109,8 @@ def lecture() -> str:
     )  # fmt: skip
     pages.globals |= {
         "profile": profile, "count": units.count, "table": table, "side_by_side": side_by_side, "claims": claims,
-        "picture": picture, "trained": trained, "explain": lambda model: profile(model).explain().rstrip(),
+        "picture": picture, "trained": trained, "printed": printed,
+        "explain": lambda model: profile(model).explain().rstrip(),
     }  # fmt: skip
     return pages.get_template("lecture.md.jinja").render()
 
@@ -140,4 +171,10 @@ def progress(done: int, whole: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--into", type=Path, default=HERE, help="folder to write to")
-    write(parser.parse_args().into)
+    parser.add_argument(
+        "--torchview", action="store_true", help="draw torchview's pictures anew first; it must be installed"
+    )
+    asked = parser.parse_args()
+    if asked.torchview:
+        others(asked.into)
+    write(asked.into)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pygraphviz
 import pytest
 import toys
+from click.testing import CliRunner
 from pictures import centres
 from test_diagram import sketcher_of, wide
 from toys import Toy
 
+from archprof.cli import main
 from archprof.errors import UserError
 from archprof.graph import Graph
 from archprof.renderers.diagram import compose, diagram, printed_size, render
@@ -126,3 +129,37 @@ def test_a_flat_network_of_any_length_is_drawn_in_stretches() -> None:
     text = diagram(graph, title="t")
     assert "l0…83" in text  # 2,000 in 24 stretches of 84
     assert "l0…3" in diagram(graph, title="t", expand=["l0…l83"])
+
+
+def test_a_column_that_does_not_add_up_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "chain.yaml").write_text(CHAIN, encoding="utf-8")
+    file = str(tmp_path / "chain.yaml")
+    out = str(tmp_path / "x.dot")
+    for metric in ("bound", "intensity"):
+        done = CliRunner().invoke(main, ["draw", file, "-o", out, "--on", "H100-SXM", "--metric", metric])
+        assert done.exit_code == 2
+        assert f"error: {metric} does not add up over ops" in done.output
+    assert CliRunner().invoke(main, ["draw", file, "-o", out, "--on", "H100-SXM", "--metric", "time_s"]).exit_code == 0
+    assert "share of time_s: lower bound on" in Path(out).read_text(encoding="utf-8")
+
+
+def test_a_page_with_too_small_text_is_a_warning_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "chain.yaml").write_text(CHAIN, encoding="utf-8")
+    words = ["draw", str(tmp_path / "chain.yaml"), "-o", str(tmp_path / "x.svg"), "--page"]
+    done = CliRunner().invoke(main, [*words, "a4"])
+    assert (done.exit_code, "the smallest text prints at 10.5 pt on a4" in done.output) == (0, True)
+    done = CliRunner().invoke(main, [*words, "column", "--dir", "LR"])
+    assert re.search(r"warning: the smallest text prints at \d\.\d pt on column, under 6: draw less", done.output)
+
+
+CHAIN = """\
+archprof: 1
+name: chain
+about: three layers in a row
+inputs:
+  x: float32[3, 8, 8]
+steps:
+  one: Conv2d(8, 3, padding=1)
+  two: Conv2d(8, 3, padding=1)
+  three: Conv2d(4, 1)
+"""

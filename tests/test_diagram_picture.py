@@ -132,3 +132,12 @@ def test_an_svg_with_entities_is_refused() -> None:
     bomb = b'<!DOCTYPE svg [<!ENTITY a "aaaa">]><svg>&a;</svg>'
     with pytest.raises(DrawingError, match="defines entities"):
         accessible(bomb, "t", "d")
+
+
+def test_the_names_of_frames_come_after_the_wires_with_a_rim() -> None:
+    svg = accessible(render(diagram(toys.residual(), title="t"), "svg"), "t", "d").decode()
+    name = svg.index(">layer2.0<")
+    assert name > svg.rindex('class="edge')
+    rim = svg[svg.rindex("<g", 0, name) : name]
+    assert 'paint-order="stroke"' in rim
+    assert 'stroke="#ebedf1"' in rim

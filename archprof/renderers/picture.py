@@ -50,8 +50,12 @@ def column(profile: Profile, metric: str) -> Listed | None:
     name = COLUMNS.get(metric, metric)
     if metric == "time" and name not in profile.columns:
         raise UserError("time is measured first: draw archprof.time(...), or archprof draw --metric time")
-    if metric in METRICS or name not in profile.totals:
+    if metric in METRICS or name not in profile.columns:
         return None
+    if profile.columns[name].total != "sum":
+        raise UserError(
+            f"{metric} does not add up over ops, so that no part has a share of it; draw {', '.join(METRICS)}"
+        )
     return profile.columns[name], profile.values[name]
 
 

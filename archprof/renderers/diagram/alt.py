@@ -1,6 +1,7 @@
 """A picture for those who do not see it: the text of a diagram in prose, and an SVG that carries it.
 
-It moves nothing but text that a viewer's font would put beside the middle of its box.
+It moves nothing but text that a viewer's font would put beside the middle of its box, and brings the names of frames
+before the wires that cross them.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def accessible(svg: bytes, title: str, description: str) -> bytes:
     own = f"d{zlib.crc32(svg + title.encode()):08x}"  # ids must differ between the pictures of one page
     for group in picture.getElementsByTagName("g"):
         _tidy(group, own)
+    _lift(document, picture)
     picture.setAttribute("role", "img")
     picture.setAttribute("aria-labelledby", f"{own}-title {own}-desc")
     for name, text in (("desc", description), ("title", title)):
@@ -111,6 +113,25 @@ def _unwrap(link: Element) -> None:
     for title in owner.childNodes:
         if tip and title.nodeName == "title":
             title.firstChild.data = tip
+
+
+def _lift(document: Element, picture: Element) -> None:
+    """Move the names of frames before the wires, with a rim of the frame's colour, so that none is crossed out."""
+    whole = picture.getElementsByTagName("g")[0]
+    for group in list(whole.getElementsByTagName("g")):
+        words = group.getElementsByTagName("text")
+        outline = [*group.getElementsByTagName("path")[:1], *group.getElementsByTagName("polygon")[:1]]
+        if group.getAttribute("class").split()[:1] != ["cluster"] or not words or not outline:
+            continue
+        names = document.createElement("g")
+        names.setAttribute("class", "name")
+        names.setAttribute("paint-order", "stroke")
+        names.setAttribute("stroke", outline[0].getAttribute("fill"))
+        names.setAttribute("stroke-width", "3")
+        names.setAttribute("stroke-linejoin", "round")
+        for word in list(words):
+            names.appendChild(word)
+        whole.appendChild(names)
 
 
 def _centre(node: Element) -> None:

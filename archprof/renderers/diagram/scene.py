@@ -211,9 +211,10 @@ class Scene:
 
     def wire_text(self, wire: Wire) -> str:
         """Return what stands on a wire: its shape where that is new, in a style whose wires say so."""
-        if not self.style.wires_say or wire is not self.out[wire.source][0]:
+        source = self.sketch.pieces[wire.source]
+        if not self.style.wires_say or wire is not self.out[wire.source][0] or is_input(source):
             return ""
-        return self.new_shape(self.sketch.pieces[wire.source])
+        return self.new_shape(source)
 
     def new_shape(self, piece: Piece) -> str:
         """Return the shape of what leaves a piece, where it is none of those it reads and not just a part of a concat."""
