@@ -107,7 +107,7 @@ def test_the_address_keeps_the_selection(opened: Any) -> None:
 
 def test_the_table_sorts_and_filters(opened: Any) -> None:
     page = opened()
-    page.get_by_label("flat").check()
+    page.get_by_role("checkbox", name="flat").check()
     page.locator(".grid .sort", has_text="Parameters").click()
     first = page.locator(".grid [role=row][data-id]").first
     assert "layer4" in first.inner_text()

@@ -75,7 +75,7 @@ export function Icicle({ store }: { store: Store }) {
             const open = () => part.children.length && zoom(part.id);
             return (
               <g key={part.id} class={`box c${bin}${chosen.has(part.id) ? " on" : ""}${part.id === state.node ? " chosen" : ""}`} data-id={part.id}
-                role="button" tabIndex={h >= 8 ? 0 : -1} aria-pressed={part.id === state.node}
+                role="button" tabindex={h >= 8 ? 0 : -1} aria-pressed={part.id === state.node}
                 aria-label={`${model.label(part)}, ${model.cell(state.metric, part)}, ${tip || "nothing"}`}
                 onClick={() => store.select(part)} onDblClick={open}
                 onKeyDown={(event: KeyboardEvent) => { if (event.key === "Enter") { store.select(part); open(); } else if (event.key === " ") { event.preventDefault(); store.select(part); } }}>
