@@ -40,7 +40,9 @@ def test_totals_of_the_page_are_those_of_the_profile_and_of_its_json(page: str) 
     whole = json.loads(archprof.profile("lenet5").to_json())["totals"]
     (model,) = data(page)["models"]
     assert model["totals"] == whole
-    assert whole["params"] == 61_706  # LeCun et al. 1998: 156 + 1,516 + 48,120 + 10,164 and the rest, as specs/lenet5 says
+    assert (
+        whole["params"] == 61_706
+    )  # LeCun et al. 1998: 156 + 1,516 + 48,120 + 10,164 and the rest, as specs/lenet5 says
     assert "61.71 k" in page
     assert "416.5 k" in page
 

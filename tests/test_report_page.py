@@ -57,7 +57,9 @@ def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: errors.append(message.text) if message.type in {"error", "warning"} else None)
+        page.on(
+            "console", lambda message: errors.append(message.text) if message.type in {"error", "warning"} else None
+        )
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(pages[name].as_uri() + address)
         if waits:
@@ -90,7 +92,7 @@ def test_sums_of_modules_are_those_of_python(opened: Any) -> None:
 
 def test_a_click_in_the_icicle_selects_everywhere(opened: Any) -> None:
     page = opened()
-    page.locator('.icicle .box[aria-label^="layer3.1.conv2,"]').click()
+    page.locator('.icicle .box[data-key="layer3.1.conv2"]').click()
     assert page.locator("#chosen").inner_text() == "conv2"
     row = page.locator(".grid [role=row][aria-selected=true]")
     row.wait_for()
@@ -198,9 +200,12 @@ def test_axe_finds_nothing_serious(opened: Any, name: str, scheme: str) -> None:
         pytest.skip(f"axe-core is not installed: npm ci in {WEB}")
     page = opened(name, color_scheme=scheme)
     page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("axe.run().then((r) => r.violations)")
-    serious = [f for f in found if f["impact"] in {"serious", "critical"}]
-    assert [(f["id"], [node["html"][:160] for node in f["nodes"]][:3]) for f in serious] == []
+    # axe holds text in a picture against the ground of the page, not against the box that it stands in
+    pictures = "{exclude: [['svg']]}"
+    runs = ("document, {rules: {'color-contrast': {enabled: false}}}", f"{pictures}, {{runOnly: ['color-contrast']}}")
+    found = [violation for run in runs for violation in page.evaluate(f"axe.run({run}).then((r) => r.violations)")]
+    serious = [(f["id"], f["nodes"][0]["html"][:200]) for f in found if f["impact"] in {"serious", "critical"}]
+    assert serious == []
 
 
 def test_dark_is_dark_and_the_toggle_turns_it(opened: Any) -> None:
@@ -239,7 +244,9 @@ def test_hostile_names_are_text(opened: Any) -> None:
 
 def test_nothing_else_may_run(opened: Any) -> None:
     page = opened()
-    page.evaluate("const s = document.createElement('script'); s.textContent = 'window.strange = 1'; document.body.append(s)")
+    page.evaluate(
+        "const s = document.createElement('script'); s.textContent = 'window.strange = 1'; document.body.append(s)"
+    )
     assert page.evaluate("window.strange") is None
     assert any("Content Security Policy" in error for error in opened.errors)
     opened.errors.clear()

@@ -34,7 +34,12 @@ class Block(nn.Module):
         """Make its layers."""
         super().__init__()
         self.norm = nn.LayerNorm(64)
-        self.up, self.act, self.mid, self.down = nn.Linear(64, width), nn.GELU(), nn.Linear(width, width), nn.Linear(width, 64)
+        self.up, self.act, self.mid, self.down = (
+            nn.Linear(64, width),
+            nn.GELU(),
+            nn.Linear(width, width),
+            nn.Linear(width, 64),
+        )
 
     def forward(self, x: object) -> object:
         """Add to its input."""
@@ -43,7 +48,10 @@ class Block(nn.Module):
 
 def large(blocks: int = 834) -> nn.Module:
     """Return a network of 5,004 ops in stages of 12 blocks."""
-    stages = [[Block(32 + 8 * (number % 7)) for number in range(start, min(start + 12, blocks))] for start in range(0, blocks, 12)]
+    stages = [
+        [Block(32 + 8 * (number % 7)) for number in range(start, min(start + 12, blocks))]
+        for start in range(0, blocks, 12)
+    ]
     return nn.Sequential(*(nn.Sequential(*stage) for stage in stages))
 
 
@@ -59,7 +67,7 @@ def seconds(what: Callable[[], object]) -> tuple[float, float]:
 
 def ran(*words: str) -> None:
     """Run Python."""
-    subprocess.run([sys.executable, *words], check=True, capture_output=True)  # noqa: S603 - our own words
+    subprocess.run([sys.executable, *words], check=True, capture_output=True)
 
 
 def interactive(path: Path) -> tuple[float, float] | None:
@@ -92,7 +100,9 @@ def main() -> None:
         made = seconds(lambda: written([profile]))
         path = Path(folder) / "large.html"
         path.write_text(written([profile]), "utf-8")
-        print(f"{len(profile.network):,} ops: written in {made[0]:.2f} s ({made[1]:.2f}), {path.stat().st_size / 1e6:.2f} MB")
+        print(
+            f"{len(profile.network):,} ops: written in {made[0]:.2f} s ({made[1]:.2f}), {path.stat().st_size / 1e6:.2f} MB"
+        )
         ready = interactive(path)
         print("no Chromium" if ready is None else f"interactive after {ready[0]:.2f} s ({ready[1]:.2f})")
 
