@@ -113,6 +113,8 @@ def roofs(found: Sequence[Roofline], profile: Profile) -> dict[str, Any] | None:
     if not found:
         return None
     kernels = found[0].kernels
+    macs = [count or 0 for count in profile.values["macs"]]
+    dtype = dtype_of(profile.network.ops[max(range(len(macs)), key=macs.__getitem__)])
     return {
         "kernels": {
             "op": [kernel.ops[0] for kernel in kernels],
@@ -121,14 +123,11 @@ def roofs(found: Sequence[Roofline], profile: Profile) -> dict[str, Any] | None:
             "macs": [kernel.macs for kernel in kernels],
             "moved": [sum(kernel.moved) for kernel in kernels],
         },
-        "devices": [_device(roof, profile) for roof in found],
+        "devices": [_device(roof, dtype) for roof in found],
     }
 
 
-def _device(roof: Roofline, profile: Profile) -> dict[str, Any]:
-    macs = profile.values["macs"]
-    ops = [op for op, count in zip(profile.network.ops, macs, strict=True) if count]
-    dtype = dtype_of(max(ops, key=lambda op: macs[profile.network.ops.index(op)])) if ops else "float32"
+def _device(roof: Roofline, dtype: str) -> dict[str, Any]:
     device = roof.device
     return {
         "name": str(device),
