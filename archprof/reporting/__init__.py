@@ -20,7 +20,6 @@ from archprof.renderers.picture import picture, source
 from archprof.renderers.report import Chapter, page
 from archprof.renderers.report.pieces import LABELS
 from archprof.renderers.rows import total_cell
-from archprof.reporting.changed import changed
 from archprof.reporting.field import seen
 from archprof.reporting.remembered import remembered
 from archprof.roofline import Roofline, roofline
@@ -69,16 +68,19 @@ def written(profiles: Sequence[Profile], *, on: Sequence[str] = (), train: str =
     """Return the report as the text of an HTML page."""
     if not 1 <= len(profiles) <= MOST:
         raise UserError(f"a report is about 1 to {MOST} networks, not {len(profiles)}")
-    from archprof.footprint.optimizers import OPTIMIZERS
+    if train:
+        from archprof.footprint.optimizers import OPTIMIZERS
 
-    if train and train not in OPTIMIZERS:
-        raise UnknownName("optimizer", train, OPTIMIZERS)
+        if train not in OPTIMIZERS:
+            raise UnknownName("optimizer", train, OPTIMIZERS)
     devices = [find(name) for name in on or DEVICES]
     chapters = []
     for number, profile in enumerate(profiles):
         tell(profile.model, number / len(profiles))
         chapters.append(chapter(profile, devices, train))
     tell("writing", 1.0)
+    from archprof.reporting.changed import changed  # networkx, which one network does without
+
     diffs = [changed(profiles[0], other) for other in profiles[1:]]
     return page(chapters, totals(profiles) if diffs else (), diffs)
 

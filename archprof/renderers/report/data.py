@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from archprof.roofline import Roofline
 
 VERSION = 1
+Copies = tuple[tuple[Node, ...], ...]
 LONG = 200
 """Characters of an op's settings that are told."""
 
@@ -112,6 +113,8 @@ def roofs(found: Sequence[Roofline], profile: Profile) -> dict[str, Any] | None:
     if not found:
         return None
     kernels = found[0].kernels
+    macs = [count or 0 for count in profile.values["macs"]]
+    dtype = dtype_of(profile.network.ops[max(range(len(macs)), key=macs.__getitem__)])
     return {
         "kernels": {
             "op": [kernel.ops[0] for kernel in kernels],
@@ -120,14 +123,11 @@ def roofs(found: Sequence[Roofline], profile: Profile) -> dict[str, Any] | None:
             "macs": [kernel.macs for kernel in kernels],
             "moved": [sum(kernel.moved) for kernel in kernels],
         },
-        "devices": [_device(roof, profile) for roof in found],
+        "devices": [_device(roof, dtype) for roof in found],
     }
 
 
-def _device(roof: Roofline, profile: Profile) -> dict[str, Any]:
-    macs = profile.values["macs"]
-    ops = [op for op, count in zip(profile.network.ops, macs, strict=True) if count]
-    dtype = dtype_of(max(ops, key=lambda op: macs[profile.network.ops.index(op)])) if ops else "float32"
+def _device(roof: Roofline, dtype: str) -> dict[str, Any]:
     device = roof.device
     return {
         "name": str(device),
@@ -163,31 +163,32 @@ def _modules(profile: Profile) -> tuple[dict[str, int], list[int], list[int]]:
 
 def _runs(profile: Profile, modules: Mapping[str, int], ops: Mapping[str, int]) -> list[list[list[int]]]:
     """Return the runs of exact repeats: each a list of copies, each copy a list of nodes."""
+    folded = fold_repeats(profile.network, grow(single(profile.network)))
+    found = [copies for child in folded.children for copies in _below(child)]
+    return [[[number for part in copy for number in _numbers(part, modules, ops)] for copy in run] for run in found]
 
-    def node(child: Node) -> Iterator[int]:
-        if isinstance(child, Box):
-            yield ops[child.ops[0].name]
-        elif isinstance(child, Drawn):
-            yield -1 - modules[child.path]
-        else:
-            for copy in child.copies:
-                for part in copy:
-                    yield from node(part)
 
-    found: list[list[list[int]]] = []
+def _below(child: Node) -> Iterator[Copies]:
+    """Yield the copies of every run in what is drawn, those inside other copies included."""
+    if isinstance(child, Run):
+        yield child.copies
+    for part in _parts(child):
+        yield from _below(part)
 
-    def walk(child: Node) -> None:
-        if isinstance(child, Run):
-            found.append([[number for part in copy for number in node(part)] for copy in child.copies])
-            for copy in child.copies:
-                for part in copy:
-                    walk(part)
-        elif isinstance(child, Drawn):
-            for part in child.children:
-                walk(part)
 
-    walk(fold_repeats(profile.network, grow(single(profile.network))))
-    return found
+def _numbers(child: Node, modules: Mapping[str, int], ops: Mapping[str, int]) -> list[int]:
+    """Return the nodes that a child stands for: more than one where it is a run itself."""
+    if isinstance(child, Box):
+        return [ops[child.ops[0].name]]
+    if isinstance(child, Drawn):
+        return [-1 - modules[child.path]]
+    return [number for part in _parts(child) for number in _numbers(part, modules, ops)]
+
+
+def _parts(child: Node) -> list[Node]:
+    if isinstance(child, Run):
+        return [part for copy in child.copies for part in copy]
+    return list(child.children) if isinstance(child, Drawn) else []
 
 
 def _formula(facts: object) -> str:

@@ -115,18 +115,21 @@ def embedded(picture: str, prefix: str) -> Markup:
     root = ET.fromstring(picture)  # noqa: S314 - Graphviz made it
     width = re.match(r"[\d.]+", root.get("width", ""))
     for element in root.iter():
-        if "id" in element.attrib:
-            element.set("id", prefix + element.attrib["id"])
-        for name in ("aria-labelledby", "aria-describedby"):
-            if name in element.attrib:
-                element.set(name, " ".join(prefix + part for part in element.attrib[name].split()))
         for name, held in element.attrib.items():
-            if held.startswith("url(#"):
-                element.set(name, f"url(#{prefix}{held[5:]}")
-            elif name in {"href", f"{{{LINK}}}href"} and held.startswith("#"):
-                element.set(name, f"#{prefix}{held[1:]}")
+            element.set(name, _renamed(name, held, prefix))
     for name in ("width", "height"):
         root.attrib.pop(name, None)
     if width and root.get("viewBox") and prefix and float(width[0]) > 9:
         root.set("style", f"max-width: {float(width[0]) * 4 / 3:.0f}px")
     return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - serialized by the library
+
+
+def _renamed(name: str, held: str, prefix: str) -> str:
+    """Return an attribute of an SVG with the ids in it prefixed."""
+    if name == "id":
+        return prefix + held
+    if name in {"aria-labelledby", "aria-describedby"}:
+        return " ".join(prefix + part for part in held.split())
+    if held.startswith("url(#"):
+        return f"url(#{prefix}{held[5:]}"
+    return f"#{prefix}{held[1:]}" if name.endswith("href") and held.startswith("#") else held

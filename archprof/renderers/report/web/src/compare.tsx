@@ -43,7 +43,7 @@ export function ComparePanel({ store }: { store: Store }) {
           </div>
         </div>
         <p class="note">{diff.told}</p>
-        <div class="scroll tall" tabIndex={0} role="region" aria-label={`Changes from ${diff.before} to ${diff.after}`}><table class="plain" id="diff-table"><thead><tr><th scope="col">change</th><th scope="col">layer</th><th scope="col">what</th><th scope="col">Parameters</th><th scope="col">MACs</th><th scope="col">Activation bytes</th></tr></thead><tbody>
+        <div class="scroll tall" tabIndex={0} role="region" aria-label={`Changes from ${diff.before} to ${diff.after}`}><table class="plain" id="diff-table"><thead><tr><th scope="col">change</th><th scope="col">layer</th><th scope="col" class="text">what</th><th scope="col">Parameters</th><th scope="col">MACs</th><th scope="col">Activation bytes</th></tr></thead><tbody>
           {listed.map((row: any) => <tr class={row.status}><td class="text">{row.status}</td><th scope="row" class="text"><Where store={store} row={row} after={which + 1} /></th><td class="text">{row.what}</td><td>{signed(row.delta.params, "count")}</td><td>{signed(row.delta.macs, "count")}</td><td>{signed(row.delta.activation_bytes, "bytes")}</td></tr>)}
         </tbody></table></div>
         {listed.length < sorted.length && <button type="button" onClick={() => setAll(true)}>Show all {sorted.length}</button>}

@@ -102,9 +102,8 @@ export function GraphPanel({ store }: { store: Store }) {
     const known = model.value(state.metric, part) !== null;
     const press = () => store.select(part);
     const shape = (
-      <g key={box.id} class={`node ${box.kind} c${box.inner ? "x" : bin(share)}${chosen ? " chosen" : ""}`} data-id={box.id} role="button" tabIndex={0}
+      <g key={box.id} class={`node ${box.kind} c${box.inner ? "x" : bin(share)}${chosen ? " chosen" : ""}`} data-id={box.id} role="button" tabindex={0}
         aria-pressed={chosen} aria-expanded={part.id < 0 ? !!box.inner : undefined}
-        aria-label={`${model.label(part)}${box.copies > 1 ? `, ${box.copies} copies` : ""}, ${known ? percent(share) || "nothing" : "unknown"}`}
         onClick={(event: MouseEvent) => { event.stopPropagation(); press(); }}
         onDblClick={(event: MouseEvent) => { event.stopPropagation(); if (part.id < 0) toggle(part.id); }}
         onKeyDown={(event: KeyboardEvent) => {
@@ -133,14 +132,14 @@ export function GraphPanel({ store }: { store: Store }) {
         <div class="controls">
           <label class="check"><input type="checkbox" checked={folds} onChange={(event: any) => setFolds(event.currentTarget.checked)} />fold repeats</label>
           <div class="switch" role="group" aria-label="Depth">
-            <button type="button" onClick={shallower} aria-label="Close the deepest groups">{"depth \u2212"}</button>
-            <button type="button" onClick={deeper} aria-label="Open one more level">depth +</button>
+            <button type="button" onClick={shallower} title="Close the deepest groups">{"depth \u2212"}</button>
+            <button type="button" onClick={deeper} title="Open one more level">depth +</button>
           </div>
           <button type="button" onClick={fit}>Fit</button>
           <button type="button" onClick={download}>SVG</button>
         </div>
       </div>
-      <svg ref={svg} class="graph" tabIndex={0} role="group" aria-label={`Graph of ${model.raw.name}`}>
+      <svg ref={svg} class="graph" tabindex={0} role="group" aria-label={`Graph of ${model.raw.name}`}>
         <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0.5,1 7.5,4 0.5,7z" class="head" /></marker></defs>
         <g ref={scene}>{draw(level, 0, 0)}</g>
       </svg>

@@ -74,9 +74,8 @@ export function Icicle({ store }: { store: Store }) {
             const tip = percent(share);
             const open = () => part.children.length && zoom(part.id);
             return (
-              <g key={part.id} class={`box c${bin}${chosen.has(part.id) ? " on" : ""}${part.id === state.node ? " chosen" : ""}`} data-id={part.id}
-                role="button" tabIndex={h >= 8 ? 0 : -1} aria-pressed={part.id === state.node}
-                aria-label={`${model.label(part)}, ${model.cell(state.metric, part)}, ${tip || "nothing"}`}
+              <g key={part.id} class={`box c${bin}${chosen.has(part.id) ? " on" : ""}${part.id === state.node ? " chosen" : ""}`} data-id={part.id} data-key={part.key}
+                role="button" tabindex={h >= 8 ? 0 : -1} aria-pressed={part.id === state.node}
                 onClick={() => store.select(part)} onDblClick={open}
                 onKeyDown={(event: KeyboardEvent) => { if (event.key === "Enter") { store.select(part); open(); } else if (event.key === " ") { event.preventDefault(); store.select(part); } }}>
                 <title>{`${model.label(part)}\n${part.kind}${part.shape ? `, ${part.shape}` : ""}\n${model.cell(state.metric, part)}, ${tip || "0"}`}</title>

@@ -119,8 +119,8 @@ export function Table({ store }: { store: Store }) {
             <button type="button" onClick={() => change(() => table.setExpanded(true))}>open all</button>
             <button type="button" onClick={() => change(() => table.setExpanded({}))}>close all</button>
           </div>}
-          <button type="button" onClick={() => copy(false)} aria-label="Copy as TSV">Copy TSV</button>
-          <button type="button" onClick={() => copy(true)} aria-label="Copy as Markdown">Markdown</button>
+          <button type="button" onClick={() => copy(false)} title="Copy the rows as TSV">Copy TSV</button>
+          <button type="button" onClick={() => copy(true)} title="Copy the rows as Markdown">Copy Markdown</button>
         </div>
       </div>
       <div class="grid" ref={scroller}>
