@@ -31,7 +31,7 @@ function boxes(store: Store, root: Node, width: number, height: number) {
   const depth = Math.min(tree.height + 1, 7);
   // Left is the network; the columns share the width, so that names have room.
   const column = width / depth;
-  return tree.descendants().filter((d: any) => d.x1 - d.x0 >= 0.5 && d.depth < depth)
+  return tree.descendants().filter((d: any) => d.x1 - d.x0 >= 1 && d.depth < depth)
     .map((d: any) => ({ node: d.data, x: d.depth * column, y: d.x0, w: d.height ? column : width - d.depth * column, h: d.x1 - d.x0, inner: d.height > 0 }));
 }
 
