@@ -33,7 +33,8 @@ def test_a_wheel_carries_its_data(installed: Path) -> None:
     devices = {path.name for path in (ROOT / "archprof" / "devices").glob("*.yaml")}
     assert {path.name for path in (package / "devices").glob("*.yaml")} == devices
     assert len(devices) > 30
-    for name in ("language/grammar.lark", "language/template.yaml", "renderers/profile.schema.json"):
+    for name in ("language/grammar.lark", "language/template.yaml", "renderers/profile.schema.json",
+                 "renderers/report/page.html", "renderers/report/static/report.js", "renderers/report/static/report.css"):  # fmt: skip
         assert (package / name).read_bytes() == (ROOT / "archprof" / name).read_bytes()
     (entry,) = installed.glob("*.dist-info/entry_points.txt")
     assert "archprof = archprof.cli:run" in entry.read_text()

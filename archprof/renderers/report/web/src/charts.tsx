@@ -11,7 +11,13 @@ export const STYLE = { background: "transparent", color: "var(--ink)", fontSize:
 // Shows a plot; a click on its nearest point is told.
 export function Chart({ make, deps, label, pick }: { make: (width: number) => any; deps: any[]; label: string; pick?: (datum: any) => void }) {
   const [ref, width] = useWidth();
-  useEffect(() => {
+  const isFirst = useRef(true);
+  useEffect(() => { // the first time when the page is there already: charts stand further down
+    const later = isFirst.current ? setTimeout(draw, 0) : (draw(), 0);
+    return () => clearTimeout(later);
+  }, [width, ...deps]);
+  const draw = () => {
+    isFirst.current = false;
     const plot = make(width);
     for (const part of plot.querySelectorAll("[aria-label]")) part.removeAttribute("aria-label"); // the picture has one name
     plot.setAttribute("role", "img");
@@ -19,7 +25,7 @@ export function Chart({ make, deps, label, pick }: { make: (width: number) => an
     const click = () => { if (pick && plot.value) pick(plot.value); };
     plot.addEventListener("click", click);
     ref.current?.replaceChildren(plot);
-  }, [width, ...deps]);
+  };
   return <div class="chart" ref={ref} />;
 }
 
@@ -50,8 +56,15 @@ export function RooflinePanel({ store }: { store: Store }) {
   const k = found.kernels;
   const measured = model.raw.values.measured_s;
   const inside = new Set(store.node.id === -1 ? [] : store.node.ops);
+  const alike = new Map<string, any>(); // equal kernels are one dot
   const dots = k.op.map((op: number, i: number) => ({ op, x: k.work[i] / k.moved[i], y: k.work[i] / (measured?.[op] ?? device.times_s[i]), macs: k.macs[i], time: device.times_s[i], bound: device.bounds[i] === "c" ? "compute" : "memory", name: model.raw.ops.name[op], size: k.size[i] }))
-    .filter((d: any) => d.x > 0 && Number.isFinite(d.x) && d.y > 0 && Number.isFinite(d.y));
+    .filter((d: any) => d.x > 0 && Number.isFinite(d.x) && d.y > 0 && Number.isFinite(d.y))
+    .filter((d: any) => {
+      const name = `${d.x} ${d.y} ${d.macs} ${inside.has(d.op)}`;
+      if (!alike.has(name)) return alike.set(name, { ...d, times: 1 });
+      alike.get(name).times++;
+      return false;
+    }).map((d: any) => alike.get(`${d.x} ${d.y} ${d.macs} ${inside.has(d.op)}`));
   const ridge = device.peak / device.bandwidth;
   const xs = dots.map((d: any) => d.x);
   const low = Math.min(0.1, ...xs) / 1.6, high = Math.max(ridge * 4, ...xs) * 1.6;
@@ -76,7 +89,7 @@ export function RooflinePanel({ store }: { store: Store }) {
           Plot.line(roof(device), { x: "x", y: "y", stroke: INK, strokeWidth: 1.8, clip: true }),
           Plot.text([...others, device], { x: high, y: (d: any) => d.peak, text: "name", textAnchor: "end", dy: -7, fill: SOFT, fontSize: 10.5 }),
           Plot.dot(dots, { x: "x", y: "y", r: "macs", fill: "bound", fillOpacity: (d: any) => (inside.size && !inside.has(d.op) ? 0.12 : 0.6), stroke: "bound", strokeOpacity: (d: any) => (inside.size && !inside.has(d.op) ? 0.2 : 1), strokeWidth: 0.8 }),
-          Plot.tip(dots, Plot.pointer({ x: "x", y: "y", fill: "var(--card)", stroke: "var(--strong)", title: (d: any) => `${d.name}${d.size > 1 ? ` and ${d.size - 1} that ride along` : ""}\n${count(d.x)} FLOP/B, ${count(d.macs, "MAC")}\nat least ${duration(d.time)}, ${d.bound}-bound` })),
+          Plot.tip(dots, Plot.pointer({ x: "x", y: "y", fill: "var(--card)", stroke: "var(--strong)", title: (d: any) => `${d.name}${d.size > 1 ? ` and ${d.size - 1} that ride along` : ""}${d.times > 1 ? `, and ${d.times - 1} equal ones` : ""}\n${count(d.x)} FLOP/B, ${count(d.macs, "MAC")}\nat least ${duration(d.time)}, ${d.bound}-bound` })),
         ],
       })} />
       <p class="legend"><span><i class="key" style={{ background: "var(--s1)" }} />bound by arithmetic</span><span><i class="key" style={{ background: "var(--s0)" }} />bound by memory</span><span>area: MACs; a dot is an op and what a fusing compiler runs with it</span></p>

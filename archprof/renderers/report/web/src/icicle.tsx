@@ -28,10 +28,11 @@ function boxes(store: Store, root: Node, width: number, height: number) {
       .map((d: any) => ({ node: d.data, x: d.x0, y: d.y0, w: d.x1 - d.x0, h: d.y1 - d.y0, inner: d.height > 0 }));
   }
   partition<Node>().size([height, 1])(tree);
-  const depth = Math.min(tree.height + 1, 7);
+  const seen = tree.descendants().filter((d: any) => d.x1 - d.x0 >= 1); // what is narrower nobody sees
+  const depth = Math.min(Math.max(...seen.map((d) => d.depth)) + 1, 7);
   // Left is the network; the columns share the width, so that names have room.
   const column = width / depth;
-  return tree.descendants().filter((d: any) => d.x1 - d.x0 >= 0.5 && d.depth < depth)
+  return seen.filter((d) => d.depth < depth)
     .map((d: any) => ({ node: d.data, x: d.depth * column, y: d.x0, w: d.height ? column : width - d.depth * column, h: d.x1 - d.x0, inner: d.height > 0 }));
 }
 
