@@ -85,10 +85,12 @@ class Ledger(TorchDispatchMode):
         place = bisect.bisect_right(self._numbers, node._sequence_nr()) if node is not None else 0  # noqa: SLF001
         return self._paths[place - 1] if place else ""
 
-    def begin(self, phase: str) -> None:
-        """Say which part of the pass begins."""
+    def begin(self, phase: str, again: str = "") -> None:
+        """Say which part of the pass begins, and which time if not the first: then what autograd kept before is over."""
         self._phase = phase
-        self.phases.append((phase, self._clock))
+        self.phases.append((phase + again, self._clock))
+        for block in self.blocks if again and phase == FORWARD else ():
+            block.is_saved = False
         self.origin = Origin("", "", None)
 
     def hold(self, tensor: torch.Tensor, kind: str, name: str) -> None:
