@@ -377,3 +377,12 @@ def test_accumulated_gradients_are_alive_in_the_second_batch():
     assert two.peak_bytes > one.peak_bytes
     assert two.saved_for_backward == one.saved_for_backward
     assert two.peak_bytes == archprof.memory("lenet5", train="sgd", batch=512, accumulate=7).peak_bytes
+
+
+def test_sparse_tensors_are_told_and_nothing_else_is_missed():
+    class Sparse(nn.Module):
+        def forward(self, x):
+            return torch.sparse.mm(x.to_sparse(), x.T)
+
+    found = archprof.memory(Sparse(), torch.eye(4))
+    assert any("without the memory of sparse tensors" in note for note in found.notes)

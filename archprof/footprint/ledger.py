@@ -101,10 +101,9 @@ class Ledger(TorchDispatchMode):
 
     def block(self, tensor: torch.Tensor) -> Block | None:
         """Return the block that a tensor lies in, if it is known."""
-        try:
-            storage = self._known.get(tensor.untyped_storage()._cdata)  # noqa: SLF001
-        except (NotImplementedError, RuntimeError):  # a sparse tensor has several
+        if tensor.layout is not torch.strided:  # a sparse one has several
             return None
+        storage = self._known.get(tensor.untyped_storage()._cdata)  # noqa: SLF001
         return storage.block if storage is not None else None
 
     def saved(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -146,11 +145,10 @@ class Ledger(TorchDispatchMode):
         return result
 
     def _note(self, tensor: torch.Tensor, func: Any, path: str | None) -> None:
-        try:
-            storage = tensor.untyped_storage()
-        except (NotImplementedError, RuntimeError):  # a sparse tensor has several
+        if tensor.layout is not torch.strided:  # a sparse one has several storages
             self.opaque.add(func.overloadpacket.__name__)
             return
+        storage = tensor.untyped_storage()
         known = self._known.get(storage._cdata)  # noqa: SLF001
         if known is not None and known.block.bytes == storage.nbytes():
             return

@@ -12,10 +12,10 @@ from archprof.devices import Device
 from archprof.devices.choice import find
 from archprof.errors import UnknownName, UserError
 from archprof.footprint import Memory
+from archprof.footprint.autocast import CPU, CUDA
 from archprof.footprint.fit import Change, Fit, largest_batch
 from archprof.footprint.ledger import Ledger, Memo
 from archprof.footprint.optimizers import OPTIMIZERS
-from archprof.footprint.autocast import CPU, CUDA
 from archprof.footprint.passes import Way, inference, training
 from archprof.footprint.recompute import blocks_of, recomputed
 from archprof.meta import ALONE

@@ -65,7 +65,7 @@ def inference(
     inputs: Mapping[str, Any],
     on: str = "meta",
     ledger: Ledger | None = None,
-    way: Way = Way(),  # noqa: B008
+    way: Way = Way(),
 ) -> Live:
     """Return the memory of one forward pass without gradients, in evaluation mode."""
     ledger = ledger or Ledger()
@@ -88,7 +88,7 @@ def training(
     on: str = "meta",
     ledger: Ledger | None = None,
     loss: Loss = least_loss,
-    way: Way = Way(),  # noqa: B008 - it is frozen
+    way: Way = Way(),
 ) -> Live:
     """Return the memory of one training step after the first: forward, backward, and the optimizer's step.
 
