@@ -341,7 +341,7 @@ def test_the_fewest_blocks_that_make_it_fit_are_told():
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
-@pytest.mark.parametrize("model", SAME)
+@pytest.mark.parametrize("model", ["lenet5", "transformers:llama"])  # the CPU is slow at larger ones in bfloat16
 def test_autocast_on_meta_peaks_where_torchs_own_on_real_tensors_does(model, accumulate):
     opened = opened_by(model, None, 2, settings=SAME[model])
     real, way = with_weights(opened), Way("bfloat16", accumulate=accumulate)
