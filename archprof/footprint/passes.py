@@ -168,11 +168,11 @@ def _settled(on: str, way: Way) -> Iterator[Autocast]:
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices=[]))
             if on == "meta":
-                torch.mm(
-                    *[torch.empty(1, 1, device="meta")] * 2
-                )  # torch's first kernel on meta imports, and holds, much
                 casts = stack.enter_context(casting(way.lists, half)) if half else None
                 stack.enter_context(fused(casts.lowered) if casts else fused())
+                one = torch.empty(1, 1, 1, 1, device="meta")  # torch's first kernels on meta import, and hold, much
+                with torch.autocast(CPU, half) if half else contextlib.nullcontext():
+                    torch.conv2d(torch.matmul(one, one), one)
             yield lambda: torch.autocast(CPU, half) if half else contextlib.nullcontext()
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
