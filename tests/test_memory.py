@@ -345,6 +345,7 @@ def test_the_fewest_blocks_that_make_it_fit_are_told():
 def test_autocast_on_meta_peaks_where_torchs_own_on_real_tensors_does(model, accumulate):
     opened = opened_by(model, None, 2, settings=SAME[model])
     real, way = with_weights(opened), Way("bfloat16", accumulate=accumulate)
+    inference(opened.module, opened.inputs, way=way)  # a known fault: the first in a process still holds a few casts
     for is_training in (False, True):
         run = functools.partial(training, optimizer="momentum") if is_training else inference
         found = run(opened.module, opened.inputs, way=way), run(real, opened.inputs, on="cpu", way=way)
