@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -170,9 +171,11 @@ def _settled(on: str, way: Way) -> Iterator[Autocast]:
             if on == "meta":
                 casts = stack.enter_context(casting(way.lists, half)) if half else None
                 stack.enter_context(fused(casts.lowered) if casts else fused())
-                one = torch.empty(1, 1, 1, 1, device="meta")  # torch's first kernels on meta import, and hold, much
-                with torch.autocast(CPU, half) if half else contextlib.nullcontext():
-                    torch.conv2d(torch.matmul(one, one), one)
+                # Kernels on meta import much when they first run, torch's compiler at the end; an import within a pass
+                # would keep its tensors alive.
+                torch.mm(*[torch.empty(1, 1, device="meta")] * 2)
+                if half:
+                    importlib.import_module("torch._dynamo")
             yield lambda: torch.autocast(CPU, half) if half else contextlib.nullcontext()
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
