@@ -89,8 +89,8 @@ def remembered(model: str, options: Mapping[str, Any]) -> Memory:
     """Return the memory that the options ask for."""
     from archprof.footprint.measure import memory
 
-    how = {name: options[name] for name in ("on", "foreach", "checkpoint")}
-    return memory(model, **chosen(options), **how, train=options["train"] or "")
+    how = {name: options[name] for name in ("on", "foreach", "checkpoint", "accumulate")}
+    return memory(model, **chosen(options), **how, train=options["train"] or "", amp=options["amp"] or "")
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -187,6 +187,12 @@ def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="The optimizer steps all parameters at once.  [default: with --on, as on a GPU]",
         ),
         click.option("--checkpoint", type=click.IntRange(min=0), default=0, help="As if the first N blocks ran again."),
+        click.option(
+            "--amp", type=click.Choice(["bfloat16", "float16"]), help="Under autocast; its casts are CUDA's with --on."
+        ),
+        click.option(
+            "--accumulate", type=click.IntRange(min=1), default=1, help="Add the gradients of N batches before a step."
+        ),
         click.option("--format", type=click.Choice(["table", "json"]), default="table", show_default=True),
     ]
     for option in reversed(options):

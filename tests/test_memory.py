@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
@@ -16,7 +17,7 @@ from archprof.devices import Device
 from archprof.footprint import Block, Live
 from archprof.footprint.allocator import MIB, Reserved, arena_bytes, reserved
 from archprof.footprint.ledger import Ledger
-from archprof.footprint.passes import inference, training
+from archprof.footprint.passes import Way, inference, training
 from archprof.pipeline import opened_by
 from archprof.records import Tensor
 from archprof.substrate import with_weights
@@ -337,3 +338,51 @@ def test_the_fewest_blocks_that_make_it_fit_are_told():
     fewest = peaks.index(next(peak for peak in peaks if peak <= peaks[2]))
     assert found.fit.changes[0].peak_bytes == peaks[fewest]
     assert f"({fewest} of 4 blocks)" in found.fit.changes[0].what
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("model", ["lenet5", "transformers:llama"])  # the CPU is slow at larger ones in bfloat16
+def test_autocast_on_meta_peaks_where_torchs_own_on_real_tensors_does(model, accumulate):
+    opened = opened_by(model, None, 2, settings=SAME[model])
+    real, way = with_weights(opened), Way("bfloat16", accumulate=accumulate)
+    for is_training in (False, True):
+        run = functools.partial(training, optimizer="momentum") if is_training else inference
+        found = run(opened.module, opened.inputs, way=way), run(real, opened.inputs, on="cpu", way=way)
+        assert found[0].peak_bytes == found[1].peak_bytes
+        assert sorted(b.bytes for b in found[0].blocks) == sorted(b.bytes for b in found[1].blocks)
+
+
+def test_autocast_keeps_half_precision_copies_of_weights_and_float32_gradients():
+    found = training(Toy(HAND["chain"][0]), X, "sgd", way=Way("bfloat16"))
+    copies = [block.bytes for block in found.made("forward") if block.op == "_to_copy"]
+    assert sorted(copies) == sorted([X_BYTES // 2, 16 * 8 * 2, 2 * 16 * 2])  # input and both weights, 2 bytes each
+    assert sum(block.bytes for block in found.blocks if block.kind == "gradients") == WEIGHTS
+    # beside the first weight's copy, outputs of first and relu, of 4 x 16 halves; the input's copy is gone by then
+    forward = inference(Toy(HAND["chain"][0]), X, way=Way("bfloat16"))
+    assert forward.peak_bytes == THERE + 16 * 8 * 2 + 2 * (HIDDEN // 2)
+
+
+@pytest.mark.parametrize("lists", ["cpu", "cuda"])
+def test_layer_norm_under_autocast_is_float32_on_cuda_alone(lists):
+    norm = nn.Sequential(nn.Linear(8, 16, bias=False), nn.LayerNorm(16)).to("meta")
+    found = inference(norm, {"input": Tensor((4, 8))}, way=Way("bfloat16", lists))
+    made = [block.bytes for block in found.blocks if block.op == "native_layer_norm"]
+    assert max(made) == 4 * 16 * (4 if lists == "cuda" else 2)
+
+
+def test_accumulated_gradients_are_alive_in_the_second_batch():
+    one, two = (archprof.memory("lenet5", train="sgd", batch=512, accumulate=n) for n in (1, 2))
+    moment = dict(two.training.phases)["forward 2"]
+    assert two.training.by_kind(moment)["gradients"] == 61_706 * 4  # LeNet-5 has so many parameters
+    assert two.peak_bytes > one.peak_bytes
+    assert two.saved_for_backward == one.saved_for_backward
+    assert two.peak_bytes == archprof.memory("lenet5", train="sgd", batch=512, accumulate=7).peak_bytes
+
+
+def test_sparse_tensors_are_told_and_nothing_else_is_missed():
+    class Sparse(nn.Module):
+        def forward(self, x):
+            return torch.sparse.mm(x.to_sparse(), x.T)
+
+    found = archprof.memory(Sparse(), torch.eye(4))
+    assert any("without the memory of sparse tensors" in note for note in found.notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,10 +13,17 @@ MATH = torch.ops.aten._scaled_dot_product_attention_math  # noqa: SLF001
 
 
 @contextlib.contextmanager
-def fused() -> Iterator[None]:
-    """Have attention on meta make its output and one number a query, as the CPU's kernel does, where that would run."""
+def fused(cast: Callable[[Any], Any] | None = None) -> Iterator[None]:
+    """Have attention on meta make its output and one number a query, as the CPU's kernel does, where that would run.
+
+    `cast` is what autocast does to its tensors.
+    """
+
+    def attention(*args: Any, **kwargs: Any) -> Any:
+        return _attention(*args, **kwargs) if cast is None else _attention(*cast(args), **cast(kwargs))
+
     library = torch.library.Library("aten", "IMPL")
-    library.impl("scaled_dot_product_attention", _attention, "AutogradMeta")
+    library.impl("scaled_dot_product_attention", attention, "AutogradMeta")
     try:
         yield
     finally:

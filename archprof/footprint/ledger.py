@@ -85,10 +85,12 @@ class Ledger(TorchDispatchMode):
         place = bisect.bisect_right(self._numbers, node._sequence_nr()) if node is not None else 0  # noqa: SLF001
         return self._paths[place - 1] if place else ""
 
-    def begin(self, phase: str) -> None:
-        """Say which part of the pass begins."""
+    def begin(self, phase: str, again: str = "") -> None:
+        """Say which part of the pass begins, and which time if not the first: then what autograd kept before is over."""
         self._phase = phase
-        self.phases.append((phase, self._clock))
+        self.phases.append((phase + again, self._clock))
+        for block in self.blocks if again and phase == FORWARD else ():
+            block.is_saved = False
         self.origin = Origin("", "", None)
 
     def hold(self, tensor: torch.Tensor, kind: str, name: str) -> None:
@@ -99,10 +101,9 @@ class Ledger(TorchDispatchMode):
 
     def block(self, tensor: torch.Tensor) -> Block | None:
         """Return the block that a tensor lies in, if it is known."""
-        try:
-            storage = self._known.get(tensor.untyped_storage()._cdata)  # noqa: SLF001
-        except (NotImplementedError, RuntimeError):  # a sparse tensor has several
+        if tensor.layout is not torch.strided:  # a sparse one has several
             return None
+        storage = self._known.get(tensor.untyped_storage()._cdata)  # noqa: SLF001
         return storage.block if storage is not None else None
 
     def saved(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -144,11 +145,10 @@ class Ledger(TorchDispatchMode):
         return result
 
     def _note(self, tensor: torch.Tensor, func: Any, path: str | None) -> None:
-        try:
-            storage = tensor.untyped_storage()
-        except (NotImplementedError, RuntimeError):  # a sparse tensor has several
+        if tensor.layout is not torch.strided:  # a sparse one has several storages
             self.opaque.add(func.overloadpacket.__name__)
             return
+        storage = tensor.untyped_storage()
         known = self._known.get(storage._cdata)  # noqa: SLF001
         if known is not None and known.block.bytes == storage.nbytes():
             return

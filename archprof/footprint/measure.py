@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from archprof.devices import Device
 from archprof.devices.choice import find
 from archprof.errors import UnknownName, UserError
 from archprof.footprint import Memory
+from archprof.footprint.autocast import CPU, CUDA
 from archprof.footprint.fit import Change, Fit, largest_batch
 from archprof.footprint.ledger import Ledger, Memo
 from archprof.footprint.optimizers import OPTIMIZERS
-from archprof.footprint.passes import inference, training
+from archprof.footprint.passes import Way, inference, training
 from archprof.footprint.recompute import blocks_of, recomputed
 from archprof.meta import ALONE
 from archprof.pipeline import opened_by
@@ -23,6 +24,7 @@ from archprof.records import Spec
 from archprof.sources import Opened
 from archprof.substrate import with_weights
 
+AMP = ("", "bfloat16", "float16")
 LIGHTER = ("adam8bit", "momentum", "adafactor", "sgd")
 """Optimizers that may need less memory, those first that are closest to Adam."""
 
@@ -38,6 +40,8 @@ def memory(
     on: str | Device = "",
     foreach: bool | None = None,
     checkpoint: int = 0,
+    amp: str = "",
+    accumulate: int = 1,
 ) -> Memory:
     """Return the Memory of a model: who is alive when in a pass of inference and, with `train`, in a training step.
 
@@ -48,6 +52,8 @@ def memory(
     for what to change where it does not. `foreach` steps all parameters at once, as torch does by default on a GPU: so it is
     taken with `on`, and else not. `checkpoint` asks what if the first so many blocks of the network were checkpointed; what
     the model checkpoints itself is always run as it does.
+    `amp` runs it under torch.autocast of that type, bfloat16 or float16, with the casts of the CPU or, with `on`, of CUDA;
+    `accumulate` adds the gradients of so many batches before a step.
     Raises UserError where the model cannot run.
 
     >>> found = memory("lenet5", train="momentum", batch=4)
@@ -59,8 +65,13 @@ def memory(
     device = find(on) if isinstance(on, str) and on else on
     if device and device.memory_bytes is None:
         raise UserError(f"how much memory {device.name} has is not known")
+    if amp not in AMP:
+        raise UnknownName("type of autocast", amp, filter(None, AMP))
+    if accumulate < 1:
+        raise UserError(f"gradients are accumulated over 1 batch or more, not {accumulate}")
     foreach = bool(device) if foreach is None else foreach
-    asked = functools.partial(_measured, model, inputs, settings, {}, foreach)
+    way = Way(amp, CUDA if device else CPU, accumulate, foreach)
+    asked = functools.partial(_measured, model, inputs, settings, {}, way)
     with ALONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = asked(train, batch, dtype, checkpoint)
@@ -120,20 +131,18 @@ def _measured(
     inputs: Any,
     settings: Mapping[str, str] | None,
     memo: Memo,
-    foreach: bool,
+    way: Way,
     train: str,
     batch: int,
     dtype: str | None,
     checkpoint: int = 0,
 ) -> Memory:
-    return measured(
-        opened_by(model, inputs, batch, dtype, settings), train, memo, foreach=foreach, checkpoint=checkpoint
-    )
+    return measured(opened_by(model, inputs, batch, dtype, settings), train, memo, way, checkpoint=checkpoint)
 
 
-def measured(opened: Opened, train: str, memo: Memo, *, foreach: bool = False, checkpoint: int = 0) -> Memory:
+def measured(opened: Opened, train: str, memo: Memo, way: Way, *, checkpoint: int = 0) -> Memory:
     """Return the Memory of an opened model: on meta or, where it looks at its data, on the CPU."""
-    how = {"foreach": foreach, "checkpoint": checkpoint}
+    how = {"way": way, "checkpoint": checkpoint}
     errors = (RuntimeError, TypeError, ValueError, NotImplementedError)
     try:
         return _on(opened, opened.module, train, "meta", memo, opened.notes, **how)
@@ -142,6 +151,7 @@ def measured(opened: Opened, train: str, memo: Memo, *, foreach: bool = False, c
             raise UserError(f"{opened.name} fails: {_told(error)}") from error
     note = "run on the CPU, since it looks at its data: memory that depends on data is that of this run"
     try:
+        how["way"] = dataclasses.replace(way, lists=CPU)
         return _on(opened, with_weights(opened), train, "cpu", memo, (*opened.notes, note), **how)
     except errors as error:
         raise UserError(f"{opened.name} fails: {_told(error)}") from error
@@ -155,21 +165,31 @@ def _on(
     memo: Memo,
     notes: tuple[str, ...],
     *,
-    foreach: bool,
+    way: Way,
     checkpoint: int,
 ) -> Memory:
     ledgers = Ledger(memo), Ledger(memo)
-    alone = inference(module, opened.inputs, on, ledgers[0])
+    alone = inference(module, opened.inputs, on, ledgers[0], way)
     blocks, step = blocks_of(module), None
     if checkpoint > len(blocks):
         raise UserError(f"{opened.name} has {len(blocks)} blocks to checkpoint, not {checkpoint}")
     if train:
         with recomputed(module, blocks[:checkpoint]):
-            step = training(module, opened.inputs, train, on, ledgers[1], foreach=foreach)
+            step = training(module, opened.inputs, train, on, ledgers[1], way=way)
+    notes += tuple(_noted(way, train))
     opaque = sorted(ledgers[0].opaque | ledgers[1].opaque)
     if opaque:
         notes += (f"without the memory of sparse tensors, which {', '.join(opaque)} read or make",)
     return Memory(opened.name, alone, train, step, notes, tuple(blocks))
+
+
+def _noted(way: Way, train: str) -> Iterator[str]:
+    """Yield what is to be said of how it ran."""
+    if way.amp:
+        where = "CUDA" if way.lists == CUDA else "the CPU"
+        yield f"under autocast to {way.amp} as on {where}: weights stay as they are, with copies in half precision"
+    if train and way.accumulate > 1:
+        yield f"gradients of {way.accumulate} batches a step are added: from the second batch on they are alive throughout"
 
 
 def _told(error: Exception) -> str:

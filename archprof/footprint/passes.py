@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,12 +17,28 @@ from archprof.build import Origin
 from archprof.errors import UnknownName
 from archprof.footprint import BACKWARD, BUFFERS, FORWARD, GRADIENTS, INPUTS, PARAMETERS, STATE, STEP, Live
 from archprof.footprint.attention import fused
+from archprof.footprint.autocast import CPU, casting
 from archprof.footprint.ledger import Ledger
 from archprof.footprint.optimizers import OPTIMIZERS
+from archprof.meta import DTYPES
 from archprof.trace import outputs_of
 from archprof.watch import Nodes, eagerly, watched_modules
 
 Loss = Callable[[Any], torch.Tensor]
+Autocast = Callable[[], contextlib.AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a pass runs: `amp` is the type of torch.autocast with the `lists` of a device, `cpu` or `cuda`; none without it.
+
+    `accumulate` is the number of batches whose gradients are added before a step, and `foreach` steps all parameters at once.
+    """
+
+    amp: str = ""
+    lists: str = CPU
+    accumulate: int = 1
+    foreach: bool = False
 
 
 class _Least(torch.autograd.Function):
@@ -43,15 +61,22 @@ def least_loss(result: Any) -> torch.Tensor:
     return _Least.apply(*(tensor for _, tensor in outputs_of(result) if tensor.requires_grad))
 
 
-def inference(module: nn.Module, inputs: Mapping[str, Any], on: str = "meta", ledger: Ledger | None = None) -> Live:
+def inference(
+    module: nn.Module,
+    inputs: Mapping[str, Any],
+    on: str = "meta",
+    ledger: Ledger | None = None,
+    way: Way = Way(),
+) -> Live:
     """Return the memory of one forward pass without gradients, in evaluation mode."""
     ledger = ledger or Ledger()
     module.eval()
-    with _settled(on):
+    with _settled(on, way) as autocast:
         values = _held(ledger, module, inputs, on)
         with torch.no_grad(), ledger:
             ledger.begin(FORWARD)
-            result = _ran(module, values, ledger, on)
+            with autocast():
+                result = _ran(module, values, ledger, on)
             ledger.begin("")
         del result
     return ledger.closed()
@@ -64,28 +89,29 @@ def training(
     on: str = "meta",
     ledger: Ledger | None = None,
     loss: Loss = least_loss,
-    *,
-    foreach: bool = False,
+    way: Way = Way(),
 ) -> Live:
     """Return the memory of one training step after the first: forward, backward, and the optimizer's step.
 
     Gradients are not there when it starts, the optimizer's state is. Outputs and loss stay to the end, as in the usual loop.
+    With several batches a step two of them run: the first makes the gradients, and all others are like the second.
     """
     if optimizer not in OPTIMIZERS:
         raise UnknownName("optimizer", optimizer, OPTIMIZERS)
     ledger = ledger or Ledger()
     module.train()
-    with _settled(on):
+    with _settled(on, way) as autocast:
         values = _held(ledger, module, inputs, on)
-        stepper = OPTIMIZERS[optimizer]([p for p in module.parameters() if p.requires_grad], foreach)
+        stepper = OPTIMIZERS[optimizer]([p for p in module.parameters() if p.requires_grad], way.foreach)
         with torch.enable_grad(), ledger:
-            ledger.begin(FORWARD)
-            with torch.autograd.graph.saved_tensors_hooks(ledger.saved, lambda tensor: tensor):
-                result = _ran(module, values, ledger, on)
-                ledger.origin = Origin("loss", "", None)
-                value = loss(result)
-            ledger.begin(BACKWARD)
-            value.backward()
+            for again in ("", " 2")[: way.accumulate]:
+                ledger.begin(FORWARD, again)
+                with autocast(), torch.autograd.graph.saved_tensors_hooks(ledger.saved, lambda tensor: tensor):
+                    result = _ran(module, values, ledger, on)
+                    ledger.origin = Origin("loss", "", None)
+                    value = loss(result)
+                ledger.begin(BACKWARD, again)
+                value.backward()
             ledger.begin(STEP)
             stepper.step()
             ledger.begin("")
@@ -130,14 +156,27 @@ def _ran(module: nn.Module, values: dict[str, Any], ledger: Ledger, on: str) -> 
 
 
 @contextlib.contextmanager
-def _settled(on: str) -> Iterator[None]:
-    """Take fused attention on meta and no fast path of whole layers, and leave random numbers as they are."""
+def _settled(on: str, way: Way) -> Iterator[Autocast]:
+    """Take fused attention on meta and no fast path of whole layers, and leave random numbers as they are.
+
+    Yields what turns autocast on, where that is asked for: torch's own, and on meta with casts as on the device.
+    """
     before, was_on = torch.backends.mha.get_fastpath_enabled(), gc.isenabled()
     gc.disable()  # whenever it comes, it frees what nothing else does: what is counted is to be the same every time
     torch.backends.mha.set_fastpath_enabled(False)
+    half = DTYPES[way.amp] if way.amp else None
     try:
-        with torch.random.fork_rng(devices=[]), fused() if on == "meta" else contextlib.nullcontext():
-            yield
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng(devices=[]))
+            if on == "meta":
+                casts = stack.enter_context(casting(way.lists, half)) if half else None
+                stack.enter_context(fused(casts.lowered) if casts else fused())
+                # Kernels on meta import much when they first run, torch's compiler at the end; an import within a pass
+                # would keep its tensors alive.
+                torch.mm(*[torch.empty(1, 1, device="meta")] * 2)
+                if half:
+                    importlib.import_module("torch._dynamo")
+            yield lambda: torch.autocast(CPU, half) if half else contextlib.nullcontext()
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
         if was_on:

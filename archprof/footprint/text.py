@@ -122,6 +122,7 @@ def fits(found: Fit) -> list[RenderableType]:
     if found.changes:
         rows = [[c.what, units.size(c.peak_bytes), "fits" if c.does_fit else "does not fit"] for c in found.changes]
         lines.append(table_of(["with", "peak", ""], rows))
+    lines.append(Text("held against all memory of the device, of which its driver and context take a part"))
     return lines
 
 
