@@ -21,11 +21,12 @@ def remembered(profile: Profile, train: str = "") -> dict[str, Any]:
     Raises UserError for a profile that cannot be run again, and where the model cannot run so.
     """
     from archprof.footprint.measure import measured
+    from archprof.footprint.passes import Way
 
     run = profile._run  # noqa: SLF001 - the model, for those who run it again
     if run is None:
         raise UserError("only what `profile` returned can be asked for its memory")
-    found = measured(run[1], train, {})
+    found = measured(run[1], train, {}, Way())
     homes = _homes(profile)
     passes = [_pass("inference", found.inference, homes)]
     if found.training is not None:
