@@ -171,11 +171,10 @@ def _settled(on: str, way: Way) -> Iterator[Autocast]:
             if on == "meta":
                 casts = stack.enter_context(casting(way.lists, half)) if half else None
                 stack.enter_context(fused(casts.lowered) if casts else fused())
-                # Kernels on meta import much when they first run, torch's compiler at the end; an import within a pass
-                # would keep its tensors alive.
+                # A dispatch mode and kernels on meta import much when they first run, torch's compiler at the end; an import
+                # within a pass would keep its tensors alive.
                 torch.mm(*[torch.empty(1, 1, device="meta")] * 2)
-                if half:
-                    importlib.import_module("torch._dynamo")
+                importlib.import_module("torch._dynamo")
             yield lambda: torch.autocast(CPU, half) if half else contextlib.nullcontext()
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
