@@ -23,6 +23,7 @@ from archprof.renderers import View
 from archprof.renderers.diagram import printed_size, render
 from archprof.renderers.diagram.style import SMALL
 from archprof.renderers.picture import source
+from archprof.reporting import report
 
 HERE = Path(__file__).resolve().parent
 PICTURES: Mapping[str, tuple[str, Mapping[str, object]]] = {
@@ -56,6 +57,8 @@ PICTURES: Mapping[str, tuple[str, Mapping[str, object]]] = {
 }
 """File name of a picture: (model, options of the diagram)."""
 
+COMPARED = ("alexnet", "vgg16", "googlenet", "resnet34", "resnet50")
+"""What the comparison report is about."""
 OTHERS = {"torchview-resnet18": "resnet18", "torchview-googlenet": "googlenet"}
 """Networks of torchvision that torchview draws, to stand beside ours; `--torchview` draws them anew."""
 
@@ -77,9 +80,11 @@ def write(folder: Path) -> list[Path]:
         table = folder / f"{model}.txt"
         table.write_text(profile(model).render("table", width=100), "utf-8")
         files.append(table)
+    compared = folder / "comparison.html"
+    report(list(map(profile, COMPARED)), compared)
     page = folder / "README.md"
     page.write_text(lecture(), "utf-8")
-    return [*files, page]
+    return [*files, compared, page]
 
 
 def others(folder: Path) -> None:

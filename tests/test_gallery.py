@@ -9,6 +9,9 @@ from types import ModuleType
 
 import pytest
 
+import archprof
+from archprof import units
+
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 
 
@@ -28,7 +31,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def test_the_gallery_is_up_to_date(written: list[Path]) -> None:
     # the bytes of an SVG belong to the Graphviz that drew it; what it was drawn from is compared
-    old = [p.name for p in written if p.suffix != ".svg" and p.read_bytes() != (REPORTS / p.name).read_bytes()]
+    old = [
+        p.name
+        for p in written
+        if p.suffix not in {".svg", ".html"} and p.read_bytes() != (REPORTS / p.name).read_bytes()
+    ]
     assert old == [], "run 'poe gallery'"
 
 
@@ -37,6 +44,17 @@ def test_every_picture_shows_the_nodes_of_its_source(written: list[Path]) -> Non
         if path.suffix == ".svg":
             kept, made = (re.findall(r'class="node [^"]*"', p.read_text("utf-8")) for p in (REPORTS / path.name, path))
             assert sorted(kept) == sorted(made), path.name
+
+
+def test_the_comparison_says_what_the_profiles_do(written: list[Path]) -> None:
+    # its bytes belong to Graphviz and to the versions of the packages that it names
+    for folder in (REPORTS, written[0].parent):
+        text = (folder / "comparison.html").read_text("utf-8")
+        for model in generator().COMPARED:
+            found = archprof.profile(model)
+            assert f"{model}</" in text
+            assert units.count(found.macs) in text
+            assert units.count(found.params) in text
 
 
 def test_nothing_is_left_over(written: list[Path]) -> None:

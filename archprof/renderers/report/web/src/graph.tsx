@@ -113,10 +113,10 @@ export function GraphPanel({ store }: { store: Store }) {
         <title>{`${model.label(part)}\n${part.kind}${part.shape ? `, ${part.shape}` : ""}\n${model.cell(state.metric, part)}${box.copies > 1 ? ` each, ${box.copies} copies` : ""}, ${percent(share) || "0"}`}</title>
         {box.copies > 1 && <rect class="behind" x={x + 4} y={y + 4} width={w} height={h} rx={6} />}
         <rect x={x} y={y} width={w} height={h} rx={box.kind === "merge" ? 19 : 6} />
-        <text class="name" x={box.inner ? x + 26 : box.x} y={y + (box.inner ? 19 : 16)} text-anchor={box.inner ? "start" : "middle"}>
+        <text class="name" x={box.inner ? x + 26 : box.x + (part.id < 0 ? 9 : 0)} y={y + (box.inner ? 19 : 16)} text-anchor={box.inner ? "start" : "middle"}>
           {cut(box.name, Math.floor((w - 12) / 6.5) - (box.copies > 1 ? 4 : 0))}{box.copies > 1 && <tspan class="copies" dx="5">{`\u00d7${box.copies}`}</tspan>}
         </text>
-        {!box.inner && <text class="about" x={box.x} y={y + 31} text-anchor="middle">{cut(`${box.about}${known ? (share ? ` \u00b7 ${percent(share)}` : "") : " \u00b7 ?"}`, Math.floor((w - 8) / 5.7))}</text>}
+        {!box.inner && <text class="about" x={box.x + (part.id < 0 ? 9 : 0)} y={y + 31} text-anchor="middle">{cut(`${box.about}${known ? (share ? ` \u00b7 ${percent(share)}` : "") : " \u00b7 ?"}`, Math.floor((w - 8) / 5.7))}</text>}
         {part.id < 0 && <g class="opener" onClick={(event: MouseEvent) => { event.stopPropagation(); store.select(part); toggle(part.id); }}>
           <rect x={x + 5} y={y + (box.inner ? 7 : 4)} width={15} height={15} rx={3} /><path d={`M${x + 9},${y + (box.inner ? 14.5 : 11.5)}h7${box.inner ? "" : "m-3.5,-3.5v7"}`} />
         </g>}

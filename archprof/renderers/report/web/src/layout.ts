@@ -52,7 +52,7 @@ export class Wiring {
       const isTold = child.kind !== child.name && child.kind !== "module";
       const name = isTold ? `${child.name}  ${child.kind}` : child.name;
       const text = Math.max(name.length + (copies > 1 ? 4 : 0), about.length * 0.9 + 4);
-      const width = Math.min(260, Math.max(84, 26 + text * 6.7));
+      const width = Math.min(260, Math.max(84, 26 + (kind === "group" ? 18 : 0) + text * 6.7));
       boxes.set(child.id, { id: child.id, node: child, name, about, kind, copies, x: 0, y: 0, inner,
         w: inner ? Math.max(inner.w + 2 * PAD, width + 20) : width, h: inner ? inner.h + HEAD + PAD : 38 });
     }
