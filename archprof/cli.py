@@ -244,6 +244,13 @@ def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
 @color_option
 def memory(model: str, color: str, **options: Any) -> None:
     """Print the memory a model takes, who is alive at the peak, and whether it fits a device; nothing is allocated."""
+    if options["output"] is not None:
+        from archprof import plot, timeline
+
+        path = plot.checked(options["output"])
+        timeline.draw(remembered(model, options), path)
+        click.echo(f"wrote {path}", err=True)
+        return
     click.echo(remembered(model, options).render(options["format"], **terminal(color)), nl=False)
 
 

@@ -193,6 +193,7 @@ def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--accumulate", type=click.IntRange(min=1), default=1, help="Add the gradients of N batches before a step."
         ),
+        click.option("-o", "--output", help="Plot it over the pass instead: x.svg, x.pdf or x.png."),
         click.option("--format", type=click.Choice(["table", "json"]), default="table", show_default=True),
     ]
     for option in reversed(options):

@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -21,6 +22,7 @@ from archprof.footprint.passes import Way, inference, training
 from archprof.pipeline import opened_by
 from archprof.records import Tensor
 from archprof.substrate import with_weights
+from archprof.timeline import alive
 
 
 class Toy(nn.Module):
@@ -386,3 +388,19 @@ def test_sparse_tensors_are_told_and_nothing_else_is_missed():
 
     found = archprof.memory(Sparse(), torch.eye(4))
     assert any("without the memory of sparse tensors" in note for note in found.notes)
+
+
+def test_the_plot_stacks_what_is_alive_and_is_written(tmp_path):
+    found = archprof.memory("lenet5", train="momentum")
+    for live in (found.inference, found.training):
+        stacked = alive(live)
+        assert [sum(moment) for moment in zip(*stacked.values(), strict=True)] == live.timeline
+        assert {kind: row[live.peak_at] for kind, row in stacked.items()} == {
+            kind: size for kind, size in live.by_kind(live.peak_at).items() if kind in stacked
+        }
+    result = CliRunner().invoke(main, ["memory", "lenet5", "--train", "momentum", "-o", str(tmp_path / "x.svg")])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "x.svg").read_text("utf-8").startswith("<?xml")
+    result = CliRunner().invoke(main, ["memory", "lenet5", "-o", str(tmp_path / "x.gif")])
+    assert result.exit_code == 2
+    assert "a plot's name ends in .svg" in result.output

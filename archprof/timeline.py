@@ -1,0 +1,106 @@
+"""Memory over a pass as a picture: bytes alive after every making and freeing, stacked by kind, with matplotlib."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING
+
+from archprof import units
+from archprof.footprint import (
+    ACTIVATIONS,
+    BUFFERS,
+    GRADIENTS,
+    INPUTS,
+    KINDS,
+    PARAMETERS,
+    STATE,
+    TEMPORARIES,
+    Live,
+    Memory,
+)
+from archprof.plot import INK, STYLE, checked, framed, saved, say
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = {
+    PARAMETERS: "#0072b2", BUFFERS: "#8c8c8c", INPUTS: "#56b4e9", GRADIENTS: "#cc79a7", STATE: "#009e73",
+    ACTIVATIONS: "#d55e00", TEMPORARIES: "#e69f00",
+}  # fmt: skip
+"""Okabe and Ito's, one a kind."""
+
+
+def draw(memory: Memory, path: str | os.PathLike[str]) -> None:
+    """Write the picture to `path`: .svg, .pdf or .png; raise UserError for another ending or a missing folder."""
+    path = checked(path)
+    import matplotlib as mpl  # an extra
+
+    with mpl.rc_context(STYLE):
+        saved(drawn(memory), path, f"{memory.model}: memory over a pass")
+
+
+def drawn(memory: Memory) -> Figure:
+    """Return the figure: a panel for the pass of inference, and one for the training step where there is one."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    passes = {"inference": memory.inference}
+    if memory.training is not None:
+        passes[f"a training step with {memory.optimizer}"] = memory.training
+    figure = Figure(figsize=(7.2, 0.7 + 2.5 * len(passes)), layout="constrained")
+    panels = figure.subplots(len(passes), 1, squeeze=False)[:, 0]
+    for axes, (name, live) in zip(panels, passes.items(), strict=True):
+        panel(axes, live)
+        axes.set_title(
+            f"{memory.model}, {name}: peak {units.size(live.peak_bytes)}", fontsize=9, loc="left", fontweight="bold"
+        )
+    panels[-1].set_xlabel("makings and freeings, in order of execution")
+    held = [
+        kind
+        for kind in KINDS
+        if any(block.kind == kind and block.bytes for live in passes.values() for block in live.blocks)
+    ]
+    patches = [Patch(color=COLOURS[kind], label=kind) for kind in held]
+    figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    return figure
+
+
+def panel(axes: Axes, live: Live) -> None:
+    """Draw one pass: an area a kind, its parts named below, the peak with who is being made then."""
+    stacked = alive(live)
+    power = units.scale(live.peak_bytes, 1024)
+    unit = 1024**power
+    areas = [[size / unit for size in sizes] for sizes in stacked.values()]
+    axes.stackplot(range(live.end + 1), *areas, colors=[COLOURS[kind] for kind in stacked], step="post", linewidth=0)
+    peak, room = live.peak_bytes / unit, 1.25 * live.peak_bytes / unit
+    axes.set_xlim(0, max(1, live.end))
+    axes.set_ylim(0, room)
+    axes.set_ylabel(f"alive, in {units.BYTE_PREFIXES[power]}B")
+    made = next((block.name for block in live.blocks if block.born == live.peak_at), "")
+    axes.plot([live.peak_at], [peak], "o", color=INK, ms=3.5, zorder=4)
+    side = "right" if live.peak_at > live.end / 2 else "left"
+    say(
+        axes,
+        (live.peak_at, live.peak_bytes),
+        f"peak, as {made} is made" if made else "peak",
+        (0, 5),
+        ha=side,
+        va="bottom",
+    )
+    for name, start in live.phases if len(live.phases) > 1 else ():
+        axes.axvline(start, color=INK, linewidth=0.7, linestyle=(0, (1, 2)), zorder=3)
+        say(axes, (start, room), name, (3, -4), ha="left", va="top")
+    framed(axes)
+
+
+def alive(live: Live) -> dict[str, list[int]]:
+    """Return, for every kind that is ever alive, the bytes alive at each moment."""
+    moved = {kind: [0] * (live.end + 2) for kind in KINDS}
+    for block in live.blocks:
+        if block.born <= live.end:
+            moved[block.kind][block.born] += block.bytes
+            if block.died is not None and block.died <= live.end:
+                moved[block.kind][block.died] -= block.bytes
+    return {kind: list(itertools.accumulate(steps))[:-1] for kind, steps in moved.items() if any(steps)}
