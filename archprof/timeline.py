@@ -83,7 +83,7 @@ def panel(axes: Axes, live: Live) -> None:
     side = "right" if live.peak_at > live.end / 2 else "left"
     say(
         axes,
-        (live.peak_at, live.peak_bytes),
+        (live.peak_at, peak),
         f"peak, as {made} is made" if made else "peak",
         (0, 5),
         ha=side,

@@ -22,7 +22,7 @@ from archprof.footprint.passes import Way, inference, training
 from archprof.pipeline import opened_by
 from archprof.records import Tensor
 from archprof.substrate import with_weights
-from archprof.timeline import alive
+from archprof.timeline import alive, drawn
 
 
 class Toy(nn.Module):
@@ -400,6 +400,8 @@ def test_the_plot_stacks_what_is_alive_and_is_written(tmp_path):
         }
     result = CliRunner().invoke(main, ["memory", "lenet5", "--train", "momentum", "-o", str(tmp_path / "x.svg")])
     assert result.exit_code == 0, result.output
+    texts = [note.get_text() for axes in drawn(found).axes for note in axes.texts if note.xy[1] <= axes.get_ylim()[1]]
+    assert sum(text.startswith("peak, as ") for text in texts) == 2
     assert (tmp_path / "x.svg").read_text("utf-8").startswith("<?xml")
     result = CliRunner().invoke(main, ["memory", "lenet5", "-o", str(tmp_path / "x.gif")])
     assert result.exit_code == 2
