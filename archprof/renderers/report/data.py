@@ -100,6 +100,7 @@ def coded(values: Iterable[Any]) -> dict[str, list[Any]]:
 def settings(op: Op) -> str:
     """Return the arguments of an op that are no tensors, as text.
 
+    >>> from archprof.records import Op, Tensor
     >>> settings(Op("a", "conv2d", "a", arguments={"input": Tensor((1, 8)), "stride": (2, 2), "bias": None}))
     'stride=2x2'
     """
