@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from archprof import __version__, conventions, receptive, roofline, sources
 from archprof.analyses import ANALYSES
-from archprof.backward import columns as training
 from archprof.build import build
 from archprof.decompose import decomposed
-from archprof.devices import Device
-from archprof.devices.choice import find
+from archprof.devices import Device, meant
 from archprof.errors import ModelError, UserError
 from archprof.graph import Graph
 from archprof.meta import ALONE
@@ -83,12 +81,12 @@ def profile(
     (120422400, 12443648)
     """
     memo: dict[Any, Seen] = {}
-    device = find(on) if isinstance(on, str) and on else on
+    device = meant(on)
     with ALONE:
         opened = opened_by(model, inputs, batch, dtype, settings, memo)
         traced, notes = traced_somewhere(opened, memo)
     asked = {"convention": convention, "optimizer": optimizer, "field": field}
-    return profile_of(opened, traced, notes, **asked, device=device or None)
+    return profile_of(opened, traced, notes, **asked, device=device)
 
 
 def opened_by(
@@ -158,6 +156,8 @@ def measured(
     if convention:
         columns[convention], values[convention] = conventions.column(graph, convention)
     if optimizer:
+        from archprof.backward import columns as training  # torch's counter, and with it its compiler of kernels
+
         for column, found in training(traced, optimizer):
             columns[column.name], values[column.name] = column, found
     return columns, values, outside

@@ -61,3 +61,14 @@ class Device:
 
 
 DEVICES: Registry[Device] = Registry("device", "archprof.devices")
+
+
+def meant(on: str | Device) -> Device | None:
+    """Return the device that a name means, a Device as it is, and None for no name; raise UserError as `choice.find` does."""
+    if not isinstance(on, str):
+        return on
+    if not on:
+        return None
+    from archprof.devices.choice import find  # a reader of files, and what checks them, takes a tenth of a second
+
+    return find(on)

@@ -32,7 +32,7 @@ def find(name: str) -> Device:
     """
     wanted, _, arithmetic = name.partition(":") if name.endswith(":tf32") else (name, "", "")
     is_file = wanted.endswith((".yaml", ".yml"))
-    device = read(Path(wanted)) if is_file else _named(wanted, known())
+    device = read(Path(wanted)) if is_file else _bundled(wanted) or _named(wanted, known())
     if not arithmetic:
         return device
     return dataclasses.replace(device, float32_as="tf32") if device.peak("tf32") else device
@@ -78,6 +78,15 @@ def folded(name: str) -> str:
     ('rtx-4090', 'a100-sxm4-80gb')
     """
     return re.sub(r"[-_\s]+", "-", name.strip().casefold())
+
+
+def _bundled(wanted: str) -> Device | None:
+    """Return the device whose bundled file has that very name: with no files of one's own, no other has to be read."""
+    if any(user_folder().glob("*.yaml")):
+        return None
+    files = {file.stem: file for file in Path(__file__).parent.glob("*.yaml")}
+    file = files.get(folded(wanted))
+    return read(file) if file else None
 
 
 def _named(wanted: str, devices: dict[str, Device]) -> Device:

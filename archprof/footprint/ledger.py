@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from archprof.build import Origin
 from archprof.footprint import ACTIVATIONS, BUFFERS, FORWARD, STEP, TEMPORARIES, Block, Live
+from archprof.footprint.ruled import keeps_shape, result_of, run
 from archprof.meta import tensors_in
 from archprof.trace import ASSUMED
 
@@ -124,6 +125,11 @@ class Ledger(TorchDispatchMode):
                 block.born = 0
         return Live(blocks, tuple(self.phases[:-1]), end)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Do without the wrapper that imports torch's compiler, whose work this is not."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -137,7 +143,10 @@ class Ledger(TorchDispatchMode):
             return 1.0
         if func is ITEM and is_meta and (block := self.block(args[0])) is not None and block.op in ASSUMED:
             return ASSUMED[block.op]
-        result = self._remembered(func, args, kwargs, given) if is_meta and given else func(*args, **kwargs)
+        if not is_meta:
+            result = func(*args, **kwargs)
+        else:
+            result = self._remembered(func, args, kwargs, given) if given else run(func, args, kwargs)
         path = None
         for tensor in tensors_in(result):
             path = self.path if path is None else path
@@ -178,23 +187,25 @@ class Ledger(TorchDispatchMode):
         """Return what an operation on meta returns; new tensors like those of an equal call, if there was one."""
         kind = _aliasing(func, self.memo)
         if kind == OTHER:
-            return func(*args, **kwargs)
+            return run(func, args, kwargs)
         try:
             key = (func, *_keys(args), *_keys(kwargs))
             kept = self.memo.get(key)
         except TypeError:
-            return func(*args, **kwargs)
+            return run(func, args, kwargs)
+        if kept is None and kind == IN_PLACE:
+            result = args[0] if keeps_shape(func, args, kwargs) else run(func, args, kwargs)
+            self.memo[key] = result is args[0]
+            return result
         if kept is None:
-            result = func(*args, **kwargs)
-            if kind == IN_PLACE:
-                self.memo[key] = result is args[0]
-                return result
+            result = result_of(func, args, kwargs, given)
+            result = run(func, args, kwargs) if result is None else result
             if func is BATCH_NORM and not args[5]:  # only on meta does it make statistics that nobody wants
                 result = (result[0], result[1].new_empty(0), result[2].new_empty(0))
             self.memo[key] = _kept(result, given)
             return result
         if kept is False:
-            return func(*args, **kwargs)
+            return run(func, args, kwargs)
         if kept is True:  # on meta there is nothing to write
             return args[0]
         made = [spec and torch.empty_strided(spec[0], spec[1], dtype=spec[2], device="meta") for spec in kept[1]]

@@ -8,8 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from archprof.devices import Device
-from archprof.devices.choice import find
+from archprof.devices import Device, meant
 from archprof.errors import UnknownName, UserError
 from archprof.footprint import Memory
 from archprof.footprint.autocast import CPU, CUDA
@@ -62,7 +61,7 @@ def memory(
     """
     if train and train not in OPTIMIZERS:
         raise UnknownName("optimizer", train, OPTIMIZERS)
-    device = find(on) if isinstance(on, str) and on else on
+    device = meant(on)
     if device and device.memory_bytes is None:
         raise UserError(f"how much memory {device.name} has is not known")
     if amp not in AMP:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from archprof.footprint.attention import fused
 from archprof.footprint.autocast import CPU, casting
 from archprof.footprint.ledger import Ledger
 from archprof.footprint.optimizers import OPTIMIZERS
+from archprof.footprint.ruled import kernels_imported
 from archprof.meta import DTYPES
 from archprof.trace import outputs_of
 from archprof.watch import Nodes, eagerly, watched_modules
@@ -99,6 +99,7 @@ def training(
     if optimizer not in OPTIMIZERS:
         raise UnknownName("optimizer", optimizer, OPTIMIZERS)
     ledger = ledger or Ledger()
+    kernels_imported()  # optimizers take torch's compiler, and most of autograd torch's kernels
     module.train()
     with _settled(on, way) as autocast:
         values = _held(ledger, module, inputs, on)
@@ -171,10 +172,6 @@ def _settled(on: str, way: Way) -> Iterator[Autocast]:
             if on == "meta":
                 casts = stack.enter_context(casting(way.lists, half)) if half else None
                 stack.enter_context(fused(casts.lowered) if casts else fused())
-                # A dispatch mode and kernels on meta import much when they first run, torch's compiler at the end; an import
-                # within a pass would keep its tensors alive.
-                torch.mm(*[torch.empty(1, 1, device="meta")] * 2)
-                importlib.import_module("torch._dynamo")
             yield lambda: torch.autocast(CPU, half) if half else contextlib.nullcontext()
     finally:
         torch.backends.mha.set_fastpath_enabled(before)

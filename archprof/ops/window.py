@@ -110,7 +110,15 @@ def conv_transpose(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | No
     return contraction((batch, *size, channels, *kernel, maps), flops=out.elements if bias else 0)
 
 
-@rule("convolution")
+def convolution_shape(input: Tensor, weight: Tensor, bias: Tensor | None, stride: Axes, padding: Axes, dilation: Axes,
+                      transposed: bool, output_padding: Axes, groups: int) -> Tensor:  # fmt: skip
+    """Return [n, m, *y] of a convolution, or of a transposed one."""
+    if transposed:
+        return conv_transpose_shape(input, weight, bias, stride, padding, output_padding, groups, dilation)
+    return conv_shape(input, weight, bias, stride, padding, dilation, groups)
+
+
+@rule("convolution", shape=convolution_shape)
 def convolution(out: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Axes, padding: Axes,
                 dilation: Axes, transposed: bool, output_padding: Axes, groups: int) -> Facts | Unknown:  # fmt: skip
     """[n, c, *x] * [m, c/groups, *k] -> [n, m, *y]
