@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import TYPE_CHECKING
 
@@ -57,11 +56,7 @@ def drawn(memory: Memory) -> Figure:
             f"{memory.model}, {name}: peak {units.size(live.peak_bytes)}", fontsize=9, loc="left", fontweight="bold"
         )
     panels[-1].set_xlabel("makings and freeings, in order of execution")
-    held = [
-        kind
-        for kind in KINDS
-        if any(block.kind == kind and block.bytes for live in passes.values() for block in live.blocks)
-    ]
+    held = [kind for kind in KINDS if any(kind in live.changes for live in passes.values())]
     patches = [Patch(color=COLOURS[kind], label=kind) for kind in held]
     figure.legend(handles=patches, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
@@ -69,7 +64,7 @@ def drawn(memory: Memory) -> Figure:
 
 def panel(axes: Axes, live: Live) -> None:
     """Draw one pass: an area a kind, its parts named below, the peak with who is being made then."""
-    stacked = alive(live)
+    stacked = {kind: live.course(kind) for kind in live.changes}
     power = units.scale(live.peak_bytes, 1024)
     unit = 1024**power
     areas = [[size / unit for size in sizes] for sizes in stacked.values()]
@@ -93,14 +88,3 @@ def panel(axes: Axes, live: Live) -> None:
         axes.axvline(start, color=INK, linewidth=0.7, linestyle=(0, (1, 2)), zorder=3)
         say(axes, (start, room), name, (3, -4), ha="left", va="top")
     framed(axes)
-
-
-def alive(live: Live) -> dict[str, list[int]]:
-    """Return, for every kind that is ever alive, the bytes alive at each moment."""
-    moved = {kind: [0] * (live.end + 2) for kind in KINDS}
-    for block in live.blocks:
-        if block.born <= live.end:
-            moved[block.kind][block.born] += block.bytes
-            if block.died is not None and block.died <= live.end:
-                moved[block.kind][block.died] -= block.bytes
-    return {kind: list(itertools.accumulate(steps))[:-1] for kind, steps in moved.items() if any(steps)}

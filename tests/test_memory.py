@@ -22,7 +22,7 @@ from archprof.footprint.passes import Way, inference, training
 from archprof.pipeline import opened_by
 from archprof.records import Tensor
 from archprof.substrate import with_weights
-from archprof.timeline import alive, drawn
+from archprof.timeline import drawn
 
 
 class Toy(nn.Module):
@@ -393,7 +393,7 @@ def test_sparse_tensors_are_told_and_nothing_else_is_missed():
 def test_the_plot_stacks_what_is_alive_and_is_written(tmp_path):
     found = archprof.memory("lenet5", train="momentum")
     for live in (found.inference, found.training):
-        stacked = alive(live)
+        stacked = {kind: live.course(kind) for kind in live.changes}
         assert [sum(moment) for moment in zip(*stacked.values(), strict=True)] == live.timeline
         assert {kind: row[live.peak_at] for kind, row in stacked.items()} == {
             kind: size for kind, size in live.by_kind(live.peak_at).items() if kind in stacked

@@ -52,18 +52,30 @@ class Live:
     end: int
 
     @functools.cached_property
+    def changes(self) -> dict[str, dict[int, int]]:
+        """How many bytes come or go, by kind and moment; only the kinds that are there."""
+        found: dict[str, dict[int, int]] = {}
+        for block in self.blocks:
+            if block.bytes:
+                moved = found.setdefault(block.kind, {})
+                moved[block.born] = moved.get(block.born, 0) + block.bytes
+                if block.died is not None:
+                    moved[block.died] = moved.get(block.died, 0) - block.bytes
+        return {kind: dict(sorted(found[kind].items())) for kind in KINDS if kind in found}
+
+    def course(self, *kinds: str) -> list[int]:
+        """Return the bytes of some kinds, or of all, that are alive after every making and freeing, from moment 0 on."""
+        steps = [0] * (self.end + 1)
+        for kind, moved in self.changes.items():
+            if not kinds or kind in kinds:
+                for moment, size in moved.items():
+                    steps[moment] += size
+        return list(itertools.accumulate(steps))
+
+    @functools.cached_property
     def timeline(self) -> list[int]:
         """Bytes alive after every making and freeing, from moment 0 on."""
-        changes = [0] * (self.end + 1)
-        for block in self.blocks:
-            changes[block.born] += block.bytes
-            if block.died is not None:
-                changes[block.died] -= block.bytes
-        alive, total = [], 0
-        for change in changes:
-            total += change
-            alive.append(total)
-        return alive
+        return self.course()
 
     @property
     def peak_bytes(self) -> int:

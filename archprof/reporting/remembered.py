@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError
-from archprof.footprint import KINDS, Live
+from archprof.footprint import Live
 
 if TYPE_CHECKING:
     from archprof.result import Profile
@@ -35,19 +35,8 @@ def remembered(profile: Profile, train: str = "") -> dict[str, Any]:
 
 
 def _pass(name: str, live: Live, homes: Mapping[str, int]) -> dict[str, Any]:
-    """Return one pass; `changes` has, by kind, how many bytes come or go at each moment, as (moments, bytes)."""
-    kinds: dict[str, dict[int, int]] = {kind: {} for kind in KINDS}
-    makers: list[list[int]] = []
-    for block in live.blocks:
-        if not block.bytes:
-            continue
-        moved = kinds[block.kind]
-        moved[block.born] = moved.get(block.born, 0) + block.bytes
-        if block.died is not None:
-            moved[block.died] = moved.get(block.died, 0) - block.bytes
-        home = homes.get(block.path)
-        if block.born and home is not None:
-            makers.append([block.born, home])
+    """Return one pass; `changes` has, by kind, the moments at which bytes come or go, and how many."""
+    makers = [[b.born, homes[b.path]] for b in live.blocks if b.bytes and b.born and b.path in homes]
     at_peak = live.at_peak
     return {
         "name": name,
@@ -56,11 +45,7 @@ def _pass(name: str, live: Live, homes: Mapping[str, int]) -> dict[str, Any]:
         "peak": live.peak_bytes,
         "peak_at": live.peak_at,
         "peak_phase": live.peak_phase,
-        "changes": {
-            kind: [[at for at, _ in sorted(moved.items())], [size for _, size in sorted(moved.items())]]
-            for kind, moved in kinds.items()
-            if moved
-        },
+        "changes": {kind: [list(moved), list(moved.values())] for kind, moved in live.changes.items()},
         "makers": makers,
         "at_peak": [[block.name, block.kind, block.bytes, homes.get(block.path)] for block in at_peak[:LISTED]],
         "others": [len(at_peak[LISTED:]), sum(block.bytes for block in at_peak[LISTED:])],
