@@ -29,7 +29,8 @@ class Pairs(click.ParamType):
         """Return (name, value)."""
         name, equals, text = value.partition("=")
         if not name or not equals or not text:
-            self.fail(f"{value!r} is not {'name=3x224x224' if self.sizes else 'name=value'}", param, ctx)
+            form = "name=3x224x224, an input's name and its sizes without the batch" if self.sizes else "name=value"
+            self.fail(f"{value!r} is not {form}", param, ctx)
         if not self.sizes:
             return name, text
         sizes, colon, dtype = text.partition(":")
