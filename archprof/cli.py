@@ -34,7 +34,7 @@ from archprof.options import (
     memory_options,
     model_options,
     terminal,
-    time_option,
+    timing_options,
     training_options,
     view_options,
 )
@@ -104,7 +104,7 @@ def main() -> None:
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 where the cost of an op is unknown.")
 @bound_option
-@time_option
+@timing_options
 @color_option
 def show(
     models: Sequence[str],
@@ -196,7 +196,7 @@ main.add_command(draw)
 )
 @click.option("-o", "--output", help="Plot them instead: x.svg, x.pdf or x.png.")
 @model_options
-@time_option
+@timing_options
 @color_option
 def roofline(model: str, names: tuple[str, ...], output: str | None, color: str, **options: Any) -> None:
     """Print the least time a model takes on devices and what bounds it, or plot its rooflines."""
@@ -225,7 +225,7 @@ def roofline(model: str, names: tuple[str, ...], output: str | None, color: str,
 @click.option("--top", type=click.IntRange(min=1), default=12, show_default=True, help="So many ops of it are shown.")
 @device_option
 @model_options
-@time_option
+@timing_options
 @color_option
 def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
     """Print the critical path: the longest chain of ops that wait for each other, and what could run side by side."""
