@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
 
 import archprof
 from archprof.errors import UserError
@@ -158,6 +159,31 @@ def test_a_network_without_ops_is_timed(training) -> None:
     assert found.timing.rows_s == found.timing.coverage == 0
     assert "after every op" not in found.render("table")
     assert found.timing.bare.median > 0
+
+
+def test_a_checkpointed_part_runs_again_and_has_no_row_for_it() -> None:
+    class Saves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part, self.last = (
+                nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 4), nn.Tanh()),
+                nn.Linear(4, 4),
+            )
+
+        def forward(self, x):
+            return self.last(checkpoint(self.part, x, use_reentrant=False))
+
+    found = archprof.time(Saves(), (2, 4), device="cpu", threads=1, training=True, budget_s=0.1)
+    # all of the part: the gradient of tanh needs its output
+    assert found.timing.without_rows == {"addmm": 2, "gelu": 1, "tanh": 1}
+    assert "addmm (2x), gelu (1x), tanh (1x)" in " ".join(found.render("table").split())
+    assert archprof.time(Saves(), (2, 4), device="cpu", threads=1, budget_s=0.1).timing.without_rows == {}
+
+
+def test_a_layer_that_torch_runs_as_one_kernel_is_named() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    timing = archprof.time(layer, (1, 4, 8), device="cpu", threads=1, budget_s=0.1).timing
+    assert timing.without_rows == {"_transformer_encoder_layer_fwd": 1}
 
 
 def test_what_cannot_run_again_is_told_in_a_line() -> None:

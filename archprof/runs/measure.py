@@ -23,6 +23,7 @@ from archprof.result import Profile
 from archprof.runs import kernels, machine
 from archprof.runs.clock import clock_for
 from archprof.runs.failing import is_out_of_memory, memory_on
+from archprof.runs.hidden import without_rows
 from archprof.runs.modes import Modes
 from archprof.runs.passes import How, Passes, asleep, autocast, drawn_alike
 from archprof.runs.passes import settings as switched
@@ -137,7 +138,7 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
     """Return a profile with what its passes say, measured for at most `budget_s` seconds."""
     how = passes.how
     kinds = {"bare": passes.bare, "marked": passes.marked} | ({"compiled": passes.compiled} if compiled else {})
-    peak = passes.peak_bytes()
+    peak, outside = passes.peak_bytes(), without_rows(passes)
     for name, run in kinds.items():
         tell(f"warm-up, {name}", 0.0)
         warmed(run, budget_s / 4, WARM_S.get(how.device.type, 0.3))
@@ -177,6 +178,7 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
         machine=machine.about(how.device) | _changed(before, after),
         compiled=spread(taken["compiled"]) if compiled else None,
         compiled_kernels=kernels.compiled_kernels(passes) if compiled and not stop else (),
+        without_rows=outside,
         peak_bytes=peak,
     )
     notes = (

@@ -203,19 +203,26 @@ class Passes:
             self._replays[name] = graph.replay
         return self._replays[name]()
 
+    def once(self, *, marked: bool = False) -> None:
+        """Run the model as it is, or its program, without taking its time."""
+        self._prepare("once")
+        with theirs(FAILS["marked" if marked else "bare"].format(self.called)):
+            with autocast(self.how):
+                if marked:
+                    result = self.program.function(lambda _: None, lambda *_: None, *self.tensors)
+                else:
+                    result = self.module(*self.args, **self.kwargs)
+            if self.how.training:
+                self._back(tuple(tensor for _, tensor in outputs_of(result)))
+            self.wait()
+
     def peak_bytes(self) -> int | None:
         """Run the model once as it is, and return the most that the device's allocator held; None where it is not asked."""
         device = self.how.device
         if device.type != "cuda":
             return None
-        self._prepare("peak")
         torch.cuda.reset_peak_memory_stats(device)
-        with theirs(FAILS["bare"].format(self.called)):
-            with autocast(self.how):
-                result = self.module(*self.args, **self.kwargs)
-            if self.how.training:
-                self._back(tuple(tensor for _, tensor in outputs_of(result)))
-            self.wait()
+        self.once()
         cache = 0 if self._cache is None else self._cache.numel() * self._cache.element_size()
         return torch.cuda.max_memory_allocated(device) - cache
 
