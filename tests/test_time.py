@@ -348,7 +348,6 @@ def test_a_file_of_a_timed_run_is_what_its_ending_says(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "lenet.speedscope.json").read_text("utf-8"))["profiles"]
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch 2.10's own compiler
 def test_a_compiled_pass_is_timed_with_its_kernels() -> None:
     model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Sigmoid())
     timing = archprof.time(model, (8, 64), device="cpu", threads=1, compiled=True, budget_s=0.2).timing

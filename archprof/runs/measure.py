@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -112,6 +113,8 @@ def time(
     dtype = None if dtype == "tf32" else dtype
     roof = machine.known(target, on, tf32=how.tf32)
     tell("building", 0.0)
+    if target.type != "cpu":
+        gc.collect()  # circles may still hold the weights of an earlier model, and its CUDA graphs
     with ALONE, drawn_alike(target), switched(how), memory_on(target):
         opened = opened_by(model, inputs, batch, dtype, settings)
         module = _laid_out(with_weights(opened).to(target).train(training), how)
