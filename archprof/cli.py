@@ -190,7 +190,7 @@ main.add_command(draw)
 
 
 @main.command()
-@click.argument("model")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
     "--on", "names", type=Names(), required=True, metavar="DEVICE,...", help="Devices (archprof list devices)."
 )
@@ -198,8 +198,8 @@ main.add_command(draw)
 @model_options
 @timing_options
 @color_option
-def roofline(model: str, names: tuple[str, ...], output: str | None, color: str, **options: Any) -> None:
-    """Print the least time a model takes on devices and what bounds it, or plot its rooflines."""
+def roofline(models: Sequence[str], names: tuple[str, ...], output: str | None, color: str, **options: Any) -> None:
+    """Print the least time models take on devices and what bounds it, or plot their rooflines."""
     from archprof import plot, rooflines
     from archprof.devices.choice import find
     from archprof.renderers import View
@@ -207,11 +207,14 @@ def roofline(model: str, names: tuple[str, ...], output: str | None, color: str,
     if not names:
         raise click.UsageError("--on needs the name of a device")
     devices = [find(name) for name in names]
-    if output is not None:
-        plot.draw(profiled(model, options), devices, plot.checked(output))
+    path = None if output is None else plot.checked(output)
+    profiles = [profiled(model, options) for model in models]
+    if path is not None:
+        plot.draw(profiles, devices, path)
         click.echo(f"wrote {output}", err=True)
         return
-    click.echo(rooflines.table(profiled(model, options), devices, View(**terminal(color))), nl=False)
+    tables = [rooflines.table(profile, devices, View(**terminal(color))) for profile in profiles]
+    click.echo("\n".join(tables), nl=False)
 
 
 @main.command()
