@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archprof.errors import UnknownName
-from archprof.options import terminal
+from archprof.options import RUN, terminal
 
 if TYPE_CHECKING:
     from archprof.footprint import Memory
@@ -37,20 +37,7 @@ def timed(model: str, options: Mapping[str, Any]) -> Profile:
     from archprof.runs.measure import time
 
     foreseen(model, options)
-    names = (
-        "device",
-        "mode",
-        "amp",
-        "channels_last",
-        "compiled",
-        "cold",
-        "threads",
-        "training",
-        "budget_s",
-        "on",
-        "convention",
-    )
-    how = {name: options[name] for name in names if name in options}
+    how = {name: options[name] for name in (*RUN, "on", "convention") if name in options}
     how["optimizer"] = options["optimizer"] if options.get("backward") else ""
     with shown() as tell:
         return time(model, **chosen(options), **how, tell=tell)

@@ -34,7 +34,7 @@ from archprof.options import (
     memory_options,
     model_options,
     terminal,
-    time_option,
+    timing_options,
     training_options,
     view_options,
 )
@@ -104,7 +104,7 @@ def main() -> None:
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 where the cost of an op is unknown.")
 @bound_option
-@time_option
+@timing_options
 @color_option
 def show(
     models: Sequence[str],
@@ -190,16 +190,16 @@ main.add_command(draw)
 
 
 @main.command()
-@click.argument("model")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @click.option(
     "--on", "names", type=Names(), required=True, metavar="DEVICE,...", help="Devices (archprof list devices)."
 )
 @click.option("-o", "--output", help="Plot them instead: x.svg, x.pdf or x.png.")
 @model_options
-@time_option
+@timing_options
 @color_option
-def roofline(model: str, names: tuple[str, ...], output: str | None, color: str, **options: Any) -> None:
-    """Print the least time a model takes on devices and what bounds it, or plot its rooflines."""
+def roofline(models: Sequence[str], names: tuple[str, ...], output: str | None, color: str, **options: Any) -> None:
+    """Print the least time models take on devices and what bounds it, or plot their rooflines."""
     from archprof import plot, rooflines
     from archprof.devices.choice import find
     from archprof.renderers import View
@@ -207,11 +207,14 @@ def roofline(model: str, names: tuple[str, ...], output: str | None, color: str,
     if not names:
         raise click.UsageError("--on needs the name of a device")
     devices = [find(name) for name in names]
-    if output is not None:
-        plot.draw(profiled(model, options), devices, plot.checked(output))
+    path = None if output is None else plot.checked(output)
+    profiles = [profiled(model, options) for model in models]
+    if path is not None:
+        plot.draw(profiles, devices, path)
         click.echo(f"wrote {output}", err=True)
         return
-    click.echo(rooflines.table(profiled(model, options), devices, View(**terminal(color))), nl=False)
+    tables = [rooflines.table(profile, devices, View(**terminal(color))) for profile in profiles]
+    click.echo("\n".join(tables), nl=False)
 
 
 @main.command()
@@ -225,7 +228,7 @@ def roofline(model: str, names: tuple[str, ...], output: str | None, color: str,
 @click.option("--top", type=click.IntRange(min=1), default=12, show_default=True, help="So many ops of it are shown.")
 @device_option
 @model_options
-@time_option
+@timing_options
 @color_option
 def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
     """Print the critical path: the longest chain of ops that wait for each other, and what could run side by side."""

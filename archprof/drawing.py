@@ -11,7 +11,7 @@ import click
 
 from archprof.asked import profiled
 from archprof.errors import UserError
-from archprof.options import convention_option, device_option, model_options
+from archprof.options import convention_option, device_option, model_options, timing_options
 
 DRAWING = (
     "metric", "style", "depth", "everything", "expand", "collapse", "focus", "direction", "columns", "page", "fold",
@@ -62,11 +62,12 @@ def drawing_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @convention_option
 @device_option
 @drawing_options
+@timing_options
 def draw(models: Sequence[str], output: str, **options: Any) -> None:
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
     drawing = {name: options.pop(name) for name in DRAWING}
-    drawing["metric"] = drawing["metric"] or options["convention"] or "macs"
-    options["time"] = drawing["metric"] == "time"
+    drawing["metric"] = drawing["metric"] or options["convention"] or ("time" if options["time"] else "macs")
+    options["time"] = options["time"] or drawing["metric"] == "time"
     if not output:
         raise click.UsageError("-o needs the name of a file or a folder")
     into_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - pathlib's raises for long names

@@ -22,7 +22,7 @@ def listing(what: str, *, width: int = 100, color: bool = False, unicode: bool =
         lines.add_column(head, no_wrap=number == 0, overflow="fold")
     for row in rows:
         lines.add_row(*map(Text, row))
-    below = [Text(NOTES[what])] if what in NOTES else []
+    below = [Text(line) for line in NOTES.get(what, tuple)()]
     return printed([lines, *below], View(width=width, color=color, unicode=unicode)).strip("\n") + "\n"
 
 
@@ -124,10 +124,20 @@ def devices() -> tuple[list[str], Iterable[list[str]]]:
 QUALITY = {"derived": "'", "one secondary source": "~", "not confirmed": "?"}
 """Marks of numbers that the vendor or two sources do not confirm."""
 
-NOTES = {
-    "devices": "dense peaks in TFLOP/s (int8: TOP/s), bf16/fp16 is fp16 where there is no bf16; "
-    "' derived, ~ one secondary source, ? not confirmed"
-}
+
+def of_devices() -> tuple[str, ...]:
+    """Return what stands below the devices: units, marks, and where files of one's own are read from."""
+    from archprof.devices.choice import FOLDER, user_folder
+
+    marks = "' derived, ~ one secondary source, ? not confirmed"
+    return (
+        f"dense peaks in TFLOP/s (int8: TOP/s), bf16/fp16 is fp16 where there is no bf16; {marks}",
+        "--on takes a name or a beginning that only one has, or ./x.yaml (archprof calibrate -o x.yaml writes one);",
+        f"files in {user_folder()} are listed too ({FOLDER} names another folder)",
+    )
+
+
+NOTES: dict[str, Callable[[], tuple[str, ...]]] = {"devices": of_devices}
 """What stands below a table."""
 
 LISTINGS: dict[str, Callable[[], tuple[list[str], Iterable[list[str]]]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from archprof.errors import UnknownName
+from archprof.errors import UnknownName, UserError
 from archprof.records import ITEM_BYTES, Tensor
 from archprof.sources import FLOATS
 
@@ -140,6 +142,25 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def timing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --time, and the options that say how it is run: they are a mistake where nothing is run."""
+
+    @functools.wraps(command)
+    def checked(*args: Any, **options: Any) -> Any:
+        context = click.get_current_context()
+        for option in context.command.params if not (options["time"] or options.get("metric") == "time") else ():
+            is_given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+            if is_given and option.name in RUN:
+                raise UserError(f"{option.opts[0]} says how a model is run: it needs --time")
+        return command(*args, **options)
+
+    return time_option(run_options(checked))
+
+
+RUN = ("device", "mode", "amp", "channels_last", "compiled", "cold", "threads", "training", "budget_s")
+"""Arguments of `archprof.time` that say where and how a model is run."""
 
 
 device_option = click.option(

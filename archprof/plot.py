@@ -1,4 +1,4 @@
-"""The roofline of a network as a picture: one panel a device, one dot a kernel, with matplotlib."""
+"""The rooflines of networks as a picture: one panel a network and device, one dot a kernel, with matplotlib."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ STYLE: dict[str, Any] = {
 """A picture is the same on every machine, its text can be searched in a PDF, and it has paper below it in dark themes."""
 
 
-def draw(profile: Profile, devices: Sequence[Device], path: str | os.PathLike[str]) -> None:
-    """Write the rooflines of a network on devices to `path`: .svg, .pdf or .png.
+def draw(profiles: Sequence[Profile], devices: Sequence[Device], path: str | os.PathLike[str]) -> None:
+    """Write the rooflines of networks on devices to `path`: .svg, .pdf or .png.
 
     Raises UserError for another ending, a folder that is missing, or where matplotlib is.
     """
@@ -44,7 +44,7 @@ def draw(profile: Profile, devices: Sequence[Device], path: str | os.PathLike[st
     import matplotlib as mpl  # an extra
 
     with mpl.rc_context(STYLE):
-        saved(drawn(profile, devices), path, title(profile))
+        saved(drawn(profiles, devices), path, "; ".join(map(title, profiles)))
 
 
 def saved(figure: Figure, path: Path, name: str) -> None:
@@ -77,57 +77,64 @@ def title(profile: Profile) -> str:
     return f"{profile.model}: {mark}{units.count(profile.macs, 'MAC')}, input {inputs}"
 
 
-def drawn(profile: Profile, devices: Sequence[Device]) -> Figure:
-    """Return the figure: for each device its roofline and where its time goes, and one legend below all."""
+def drawn(profiles: Sequence[Profile], devices: Sequence[Device]) -> Figure:
+    """Return the figure: for each network on each device its roofline and where its time goes, and one legend below all."""
     from matplotlib.figure import Figure
 
-    dtype = main_dtype(profile)
-    roofs = [roofline(profile.network, device) for device in devices]
-    across = min(COLUMNS, len(roofs))
-    down = math.ceil(len(roofs) / across)
+    dtypes = list(map(main_dtype, profiles))
+    roofs = [[roofline(profile.network, device) for device in devices] for profile in profiles]
+    pairs = [(number, found) for number, row in enumerate(roofs) for found in row]
+    across = min(COLUMNS, len(devices) if len(devices) > 1 else len(pairs))
+    down = math.ceil(len(pairs) / across)
     figure = Figure(figsize=(max(4.6, 3.4 * across), 1.0 + 3.6 * down), layout="constrained")
     ratios = {"height_ratios": [3, 1] * down, "hspace": 0.04}
     panels = figure.subplots(2 * down, across, sharex=True, sharey="row", squeeze=False, gridspec_kw=ratios)
-    colours = palette(profile, roofs[0])
-    ends = limits(profile, roofs, dtype)
+    colours = palette([(profile, row[0]) for profile, row in zip(profiles, roofs, strict=True)])
+    ends = limits([(profiles[number], found, dtypes[number]) for number, found in pairs])
     for number in range(across * down):
         upper, lower = panels[2 * (number // across) : 2 * (number // across) + 2, number % across]
-        if number >= len(roofs):
+        if number >= len(pairs):
             upper.remove()
             lower.remove()
             continue
-        panel(upper, profile, roofs[number], dtype, colours, ends)
-        strip(lower, profile, roofs[number], colours, ends)
-        is_last = number + across >= len(roofs)
+        which, found = pairs[number]
+        profile = profiles[which]
+        panel(upper, profile, found, dtypes[which], colours, ends)
+        if len(profiles) > 1:
+            upper.set_title(f"{profile.model} on {found.device}", fontsize=9, fontweight="bold", loc="left", pad=15)
+        strip(lower, profile, found, colours, ends)
+        is_last = number + across >= len(pairs)
         lower.tick_params(labelbottom=is_last)
         lower.set_xlabel("arithmetic intensity in FLOP/B" if is_last else "")
         if number % across == 0:
             upper.set_ylabel("attainable rate in FLOP/s")
             lower.set_ylabel("% of time")
-    figure.suptitle(title(profile), fontsize=10)
-    has_second = any(has_second_roof(device, dtype) for device in devices)
-    legend(figure, colours, has_second=has_second, is_measured=profile.timing is not None)
+    figure.suptitle("\n".join(map(title, profiles)), fontsize=10)
+    has_second = any(has_second_roof(device, dtype) for device in devices for dtype in dtypes)
+    is_measured = any(profile.timing is not None for profile in profiles)
+    legend(figure, colours, has_second=has_second, is_measured=is_measured)
     return figure
 
 
-def palette(profile: Profile, found: Roofline) -> dict[str, str]:
+def palette(networks: Sequence[tuple[Profile, Roofline]]) -> dict[str, str]:
     """Return a colour for each kind of op: the costliest kinds have their own, all others share one."""
     times: dict[str, float] = {}
-    for kernel in found.kernels:
-        kind = profile.network.ops[kernel.ops[0]].kind
-        times[kind] = times.get(kind, 0.0) + kernel.time_s
+    for profile, found in networks:
+        for kernel in found.kernels:
+            kind = profile.network.ops[kernel.ops[0]].kind
+            times[kind] = times.get(kind, 0.0) + kernel.time_s
     kinds = sorted(times, key=lambda kind: (-times[kind], kind))
     shown = kinds if len(kinds) <= len(PALETTE) else kinds[: len(PALETTE) - 1]
     return dict(zip(shown, PALETTE, strict=False)) | dict.fromkeys(kinds[len(shown) :], OTHER)
 
 
-def limits(profile: Profile, roofs: Sequence[Roofline], dtype: str) -> tuple[float, float, float, float]:
+def limits(roofs: Sequence[tuple[Profile, Roofline, str]]) -> tuple[float, float, float, float]:
     """Return the ends of both axes: all dots and ridges lie inside, with room for the words."""
-    kernels = [kernel for found in roofs for kernel in found.kernels]
-    dots = [point for kernel in kernels for point in (place(kernel), reached(profile, kernel)) if point]
-    ridges = [found.device.ridge(dtype) for found in roofs]
+    kernels = [(profile, kernel) for profile, found, _ in roofs for kernel in found.kernels]
+    dots = [point for profile, kernel in kernels for point in (place(kernel), reached(profile, kernel)) if point]
+    ridges = [found.device.ridge(dtype) for _, found, dtype in roofs]
     left, right = min(x for x, _ in dots) / 2.5, max(*(x for x, _ in dots), *ridges) * 4
-    return left, right, min(y for _, y in dots) / 2.5, max(found.device.peak(dtype) for found in roofs) * 4
+    return left, right, min(y for _, y in dots) / 2.5, max(found.device.peak(dtype) for _, found, dtype in roofs) * 4
 
 
 def place(kernel: Kernel) -> tuple[float, float] | None:

@@ -180,7 +180,8 @@ class Timing:
 
     `rows_s` is the sum of the rows' medians, `coverage` how much of a marked pass the rows are (median over the passes).
     `compiled` is the pass under torch.compile, `compiled_kernels` its parts by the profiler (name, seconds); `peak_bytes` is
-    the most memory that an accelerator's allocator held. `settings` say how it was run, `machine` on what.
+    the most memory that an accelerator's allocator held. `without_rows` counts the operations of a pass that none of the rows
+    has, such as those of a checkpointed part that runs again. `settings` say how it was run, `machine` on what.
     """
 
     device: str
@@ -192,6 +193,7 @@ class Timing:
     machine: Mapping[str, Any] = field(default_factory=dict)
     compiled: Spread | None = None
     compiled_kernels: tuple[tuple[str, float], ...] = ()
+    without_rows: Mapping[str, int] = field(default_factory=dict)
     peak_bytes: int | None = None
 
 

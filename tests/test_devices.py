@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import archprof.devices.bundled
+from archprof.cli import main
 from archprof.devices import DEVICES
 from archprof.devices.choice import device_of, find, known
 from archprof.devices.reader import read
@@ -135,7 +137,7 @@ def test_a_beginning_of_several_lists_them() -> None:
 def test_an_unknown_name_gives_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"^there is no device 'h100-smx'; did you mean 'H100-SXM'\?$"):
         find("h100-smx")
-    with pytest.raises(UnknownName):
+    with pytest.raises(UserError, match=r"^there is no device ' ': archprof list devices has all"):
         find(" ")
 
 
@@ -198,3 +200,11 @@ def test_a_file_that_is_missing_or_no_yaml_is_one_line(own_folder: Path) -> None
     (own_folder / "odd.yaml").write_text("name: [")
     with pytest.raises(UserError, match=r"odd\.yaml:\d+: no YAML: "):
         find(str(own_folder / "odd.yaml"))
+
+
+def test_a_folder_of_ones_own_that_is_none_is_told(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("ARCHPROF_DEVICES", str(tmp_path / "nowhere"))
+    result = CliRunner().invoke(main, ["list", "devices"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ARCHPROF_DEVICES names ")
+    assert result.stderr.endswith("which is no folder\n")

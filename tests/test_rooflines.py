@@ -112,7 +112,7 @@ def test_the_plot_has_a_dot_a_kernel_on_its_roof() -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     from archprof.plot import drawn
 
-    figure = drawn(archprof.profile("inception-bottleneck", dtype="float16"), [find("t4"), find("h100-sxm")])
+    figure = drawn([archprof.profile("inception-bottleneck", dtype="float16")], [find("t4"), find("h100-sxm")])
     upper = [axes for axes in figure.axes if axes.get_yscale() == "log"]
     assert [axes.get_title("left") for axes in upper] == ["T4", "H100-SXM"]
     for axes, peak, bandwidth in zip(upper, (65e12, 989e12), (320e9, 3350e9), strict=True):
@@ -151,3 +151,28 @@ def test_the_command_holds_a_measured_run_against_its_roofs() -> None:
     assert code == 0
     assert "x least" in out
     assert "measured here, on " in out
+
+
+def test_several_networks_have_a_table_and_a_panel_each() -> None:
+    code, out, _ = run("inception-direct", "inception-bottleneck", *BOTH)
+    assert code == 0
+    assert [line.split(":")[0] for line in out.splitlines() if line.startswith("inception")] == [
+        "inception-direct", "inception-bottleneck",
+    ]  # fmt: skip
+    assert out.count(" T4 ") == 2
+
+
+@pytest.mark.parametrize("devices", [["t4"], ["t4", "h100-sxm"]])
+def test_panels_of_several_networks_share_their_axes_and_colours(devices: list[str]) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    from archprof.plot import drawn
+
+    profiles = [archprof.profile(name, dtype="float16") for name in ("inception-bottleneck", "lenet5")]
+    found = list(map(find, devices))
+    upper = [axes for axes in drawn(profiles, found).figure.axes if axes.get_yscale() == "log"]
+    assert [axes.get_title("left") for axes in upper] == [
+        f"{profile.model} on {device}" for profile in profiles for device in found
+    ]
+    assert len({axes.get_xlim() for axes in upper}) == len({axes.get_ylim() for axes in upper}) == 1
+    convolutions = {tuple(axes.collections[0].get_edgecolor()[0]) for axes in upper}  # the dot with most MACs
+    assert len(convolutions) == 1

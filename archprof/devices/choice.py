@@ -50,8 +50,11 @@ def known() -> dict[str, Device]:
 
 
 def user_folder() -> Path:
-    """Return the folder of the user's own device files; it need not exist."""
-    return Path(os.environ.get(FOLDER) or Path(click.get_app_dir("archprof")) / "devices")
+    """Return the folder of the user's own device files, which need not exist; raise UserError where one was named and is none."""
+    named = os.environ.get(FOLDER)
+    if named and not Path(named).is_dir():
+        raise UserError(f"{FOLDER} names {named!r}, which is no folder")
+    return Path(named or Path(click.get_app_dir("archprof")) / "devices")
 
 
 def device_of(real_name: str, memory_bytes: int, devices: Iterable[Device] | None = None) -> Device | None:
@@ -99,4 +102,7 @@ def _named(wanted: str, devices: dict[str, Device]) -> Device:
         return devices[starting[0]]
     if starting:
         raise UserError(f"the device {wanted!r} may be {', '.join(starting)}")
-    raise UnknownName("device", wanted, devices)
+    unknown = UnknownName("device", wanted, devices)
+    if unknown.nearest:
+        raise unknown
+    raise UserError(f"{unknown}: archprof list devices has all, and ./x.yaml is a file of your own")

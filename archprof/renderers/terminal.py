@@ -217,8 +217,16 @@ def timed(profile: Profile, timing: Timing) -> list[str]:
         first += f"; the ops add up to {timing.rows_s / bare.median:.1%} of it"
         if outside > 0:
             start = " and the start of the backward pass" * (timing.settings.get("training") is True)
-            first += f", the rest ({units.duration(outside)}) is the model's own Python between them{start}"
+            no_row = " and what has no row" * bool(timing.without_rows)
+            first += f", the rest ({units.duration(outside)}) is the model's own Python between them{start}{no_row}"
     says = [first]
+    if timing.without_rows:
+        names = [f"{name} ({number}x)" for name, number in timing.without_rows.items()]
+        more = f" and {len(names) - FEW} more" * (len(names) > FEW)
+        says.append(
+            f"! without a row, since torch runs a checkpointed part again, or a layer as one kernel: "
+            f"{', '.join(names[:FEW])}{more}"
+        )
     if timing.compiled is not None:
         times = f"{bare.median / timing.compiled.median:.2f}x as fast"
         says.append(f"under torch.compile a pass takes {units.duration(timing.compiled.median)}, {times}")
@@ -229,6 +237,8 @@ def timed(profile: Profile, timing: Timing) -> list[str]:
         says.append(f"the allocator held at most {units.size(timing.peak_bytes)}")
     if bare.iqr > UNEVEN * bare.median:
         says.append(f"! uneven: the middle half of the passes spans {bare.iqr / bare.median:.0%} of their median")
+    if behind := timing.settings.get("passes_not_ahead"):
+        says.append(f"! in {behind} of the passes the host did not run ahead: what it takes is in the rows")
     load, threads = timing.machine.get("load", [0])[0], timing.machine.get("threads", 0)
     if load + threads > timing.machine.get("cores", load + threads) + 1 and timing.settings["clock"] == "wall":
         says.append(f"! other programs were running (load {load:.1f}): --threads 1 measures what this one takes itself")

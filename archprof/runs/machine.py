@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from archprof.devices import Device
 from archprof.devices.choice import device_of, find
 from archprof.errors import UserError
 
+THROTTLES = ("SwPowerCap", "HwSlowdown", "SyncBoost", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown")
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
 
 
@@ -69,13 +72,25 @@ def state(device: torch.device) -> dict[str, Any]:
     """Return what changes as a device works, as far as it says: clock, temperature, power; what else the CPU has to do."""
     found: dict[str, Any] = {}
     if device.type == "cuda":
-        asked = {"clock_mhz": "clock_rate", "temperature_c": "temperature", "power_mw": "power_draw"}
+        asked: dict[str, Callable[[torch.device], Any]] = {
+            "clock_mhz": torch.cuda.clock_rate, "temperature_c": torch.cuda.temperature, "throttled_by": throttled_by,
+        }  # fmt: skip
+        if not torch.version.hip:  # whose answer is in watts
+            asked["power_mw"] = torch.cuda.power_draw
         for name, question in asked.items():
             with contextlib.suppress(Exception):  # NVIDIA's own library, and it has errors of its own
-                found[name] = getattr(torch.cuda, question)(device)
+                found[name] = question(device)
     if device.type == "cpu" and hasattr(os, "getloadavg"):
         found["load"] = os.getloadavg()[0]
     return found
+
+
+def throttled_by(device: torch.device) -> list[str]:
+    """Return what holds the clock of an NVIDIA device down, by the names that its library has; raise where it is not there."""
+    pynvml = importlib.import_module("pynvml")  # of the package nvidia-ml-py, which torch asks too
+    handle = torch.cuda._get_pynvml_handler(device)  # noqa: SLF001 - it knows which of the visible devices is which
+    bits = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
+    return [name for name in THROTTLES if bits & getattr(pynvml, f"nvmlClocksThrottleReason{name}")]
 
 
 def cache_bytes(device: torch.device) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from archprof import inputs as given_inputs
+from archprof import units
 from archprof.devices import Device
 from archprof.errors import UnknownName, UserError
 from archprof.meta import ALONE
@@ -21,8 +23,10 @@ from archprof.records import Column, Spread, Timing
 from archprof.result import Profile
 from archprof.runs import kernels, machine
 from archprof.runs.clock import clock_for
+from archprof.runs.failing import is_out_of_memory, memory_on
+from archprof.runs.hidden import without_rows
 from archprof.runs.modes import Modes
-from archprof.runs.passes import How, Passes, autocast, drawn_alike, telling
+from archprof.runs.passes import How, Passes, asleep, autocast, drawn_alike
 from archprof.runs.passes import settings as switched
 from archprof.runs.protocol import MOST_VALUES, by_turns, spread, warmed
 from archprof.runs.tape import program, taped
@@ -33,7 +37,8 @@ WARM_S = {"cpu": 0.15, "cuda": 0.3}
 """A GPU takes longer to leave its idle clock."""
 WIDE = 0.25
 """A row whose quartiles are further apart than this part of its median is not resolved."""
-FLOOR_MARKS = 200
+FLOOR_MARKS, AWAY_S = 200, 0.01
+"""So many empty rows say what one costs; a device sleeps meanwhile where launches run ahead."""
 LAUNCH = 0.9
 """A row is bound by its launch where the host takes this part of its time, or more."""
 
@@ -108,7 +113,9 @@ def time(
     dtype = None if dtype == "tf32" else dtype
     roof = machine.known(target, on, tf32=how.tf32)
     tell("building", 0.0)
-    with ALONE, drawn_alike(target), switched(how), _out_of_memory(target):
+    if target.type != "cpu":
+        gc.collect()  # circles may still hold the weights of an earlier model, and its CUDA graphs
+    with ALONE, drawn_alike(target), switched(how), memory_on(target):
         opened = opened_by(model, inputs, batch, dtype, settings)
         module = _laid_out(with_weights(opened).to(target).train(training), how)
         values = {name: given_inputs.on(str(target), value) for name, value in opened.inputs.items()}
@@ -121,10 +128,12 @@ def time(
                 module(*args, **kwargs)
             with autocast(how):
                 traced, steps = taped(module, values, str(target), training=training)
+            if traced.failure is not None and is_out_of_memory(traced.failure.error):
+                raise traced.failure.error
             found = profile_of(opened, traced, convention=convention, optimizer=optimizer, device=roof)
             numbers = [traced.numbers[name] for name, _ in given_inputs.leaves(values)]
             written = program(traced, steps, numbers, keeps=training)
-            passes = Passes(module, values, written, len(steps), how)
+            passes = Passes(module, values, written, len(steps), how, found.model)
             return measured(found, passes, budget_s, tell, compiled=compiled)
 
 
@@ -132,9 +141,7 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
     """Return a profile with what its passes say, measured for at most `budget_s` seconds."""
     how = passes.how
     kinds = {"bare": passes.bare, "marked": passes.marked} | ({"compiled": passes.compiled} if compiled else {})
-    kinds = {name: telling(found.model, name, run) for name, run in kinds.items()}
-    if how.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(how.device)
+    peak, outside = passes.peak_bytes(), without_rows(passes)
     for name, run in kinds.items():
         tell(f"warm-up, {name}", 0.0)
         warmed(run, budget_s / 4, WARM_S.get(how.device.type, 0.3))
@@ -143,11 +150,13 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
     passes.behind = 0
     before = machine.state(how.device)
     most = max(3, MOST_VALUES // max(1, passes.ops))
-    taken = by_turns(kinds, budget_s, most, lambda rounds, part: tell(f"pass {rounds}", part))
+    taken, stop = by_turns(kinds, budget_s, most, lambda rounds, part: tell(f"pass {rounds}", part))
+    after = machine.state(how.device)
     rounds = len(taken["bare"])
     columns, values = _columns(found, passes, rounds)
-    for column, row in kernels.columns(passes):
-        columns[column.name], values[column.name] = column, row
+    with contextlib.suppress(*([torch.OutOfMemoryError] if stop else [])):
+        for column, row in kernels.columns(passes):
+            columns[column.name], values[column.name] = column, row
     rows_s = sum(value for name in ("measured_s", "backward_s") for value in values.get(name, ()) if value is not None)
     part = [
         (sum(row) + sum(filter(None, back))) / whole
@@ -162,7 +171,6 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
     about["clock"] = passes.clock
     if how.mode == "queued":
         about["passes_not_ahead"] = passes.behind
-    peak = torch.cuda.max_memory_allocated(how.device) if how.device.type == "cuda" else None
     timing = Timing(
         device=str(how.device),
         bare=spread(taken["bare"]),
@@ -170,13 +178,18 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
         rows_s=rows_s,
         coverage=spread(part).median if part else 0.0,
         settings=about,
-        machine=machine.about(how.device) | _changed(before, machine.state(how.device)),
+        machine=machine.about(how.device) | _changed(before, after),
         compiled=spread(taken["compiled"]) if compiled else None,
-        compiled_kernels=kernels.compiled_kernels(passes) if compiled else (),
+        compiled_kernels=kernels.compiled_kernels(passes) if compiled and not stop else (),
+        without_rows=outside,
         peak_bytes=peak,
     )
+    notes = (
+        *found.notes,
+        *([f"{stop} after {units.several(rounds, 'round')}: times are those of these"] if stop else []),
+    )
     return dataclasses.replace(
-        found, columns={**found.columns, **columns}, values={**found.values, **values}, timing=timing
+        found, columns={**found.columns, **columns}, values={**found.values, **values}, timing=timing, notes=notes
     )
 
 
@@ -231,8 +244,10 @@ def flags(spreads: Sequence[Spread], host: Sequence[float] | None, floor_s: floa
 
 
 def floor(how: How) -> float:
-    """Return the seconds between two marks with nothing in between."""
+    """Return the seconds between two marks with nothing in between; those of a graph are taken to be those of a queue."""
     clock = clock_for(how.device, FLOOR_MARKS)
+    if how.mode != "eager":
+        asleep(AWAY_S)
     for number in range(FLOOR_MARKS):
         clock.mark(number)
     clock.wait()
@@ -261,13 +276,3 @@ def _context(how: How) -> Iterator[None]:
             yield
     finally:
         outside.enter(outside)  # a program that fails may have left others
-
-
-@contextlib.contextmanager
-def _out_of_memory(device: torch.device) -> Iterator[None]:
-    try:
-        yield
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
-            raise
-        raise UserError(f"out of memory on {device}: try a smaller batch, or a smaller dtype") from error

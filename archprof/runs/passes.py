@@ -12,12 +12,10 @@ import torch
 from torch import nn
 
 from archprof import inputs as given_inputs
-from archprof.errors import UserError
 from archprof.runs import machine
 from archprof.runs.clock import EventClock, HostClock, clock_for
-from archprof.runs.protocol import Pass
+from archprof.runs.failing import theirs
 from archprof.runs.tape import Program
-from archprof.substrate import shortened
 from archprof.trace import outputs_of
 
 AHEAD, AWAKE = 1.5, 2
@@ -25,8 +23,11 @@ AHEAD, AWAKE = 1.5, 2
 
 In those it is awake: behind a device asleep a queue may fill up, and the host would be taken to be as slow as the sleep.
 """
-SLEEP_HZ = 2e9
-"""Cycles of torch.cuda._sleep in a second, at most: a device with a lower clock sleeps longer."""
+SLEEP_HZ = 3e9
+"""Cycles of torch.cuda._sleep in a second, at most (consumer cards boost to almost that): a slower device sleeps longer."""
+WARM = 3
+"""Passes on the side before a CUDA graph is captured: what is made once (handles, workspaces, a compiler's kernels) is
+made there, since it may not be during a capture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,11 @@ class Passes:
     A backward row is None where the gradient does not pass.
     """
 
-    def __init__(self, module: nn.Module, values: Mapping[str, Any], program: Program, ops: int, how: How) -> None:
-        """Bring the model and its program together."""
-        self.module, self.program, self.ops, self.how = module, program, ops, how
+    def __init__(
+        self, module: nn.Module, values: Mapping[str, Any], program: Program, ops: int, how: How, called: str = "it"
+    ) -> None:
+        """Bring the model and its program together; `called` is what an error calls the model."""
+        self.module, self.program, self.ops, self.how, self.called = module, program, ops, how, called
         self.args, self.kwargs = given_inputs.call(module.forward, values)
         self.tensors = [tensor for _, tensor in given_inputs.leaves(values)]
         self.rows: list[list[float]] = []
@@ -73,6 +76,7 @@ class Passes:
         self._marks = clock_for(how.device, (2 if how.training else 1) * ops + 3, **options)
         self.clock = self._ends.name
         self._replays: dict[str, Callable[[], Any]] = {}
+        self._pool: Any = None  # graphs share their memory: no tensor of one lives on to the next
 
     def wait(self) -> None:
         """Wait until the device has done all that it was asked."""
@@ -101,11 +105,12 @@ class Passes:
             return result
 
         self._prepare(name)
-        result = self._captured(name, forward) if self.how.mode == "graph" else forward()
-        if self.how.training:
-            self._back(tuple(tensor for _, tensor in outputs_of(result)))
-            clock.mark(2)
-        self._finished(name, clock)
+        with theirs(FAILS[name].format(self.called)):
+            result = self._captured(name, forward) if self.how.mode == "graph" else forward()
+            if self.how.training:
+                self._back(tuple(tensor for _, tensor in outputs_of(result)))
+                clock.mark(2)
+            self._finished(name, clock)
         return sum(clock.rows(2 if self.how.training else 1))
 
     def marked(self) -> float:
@@ -122,14 +127,15 @@ class Passes:
                 return self.program.function(clock.mark, keep, *self.tensors)
 
         self._prepare("marked")
-        outputs = self._captured("marked", forward) if self.how.mode == "graph" else forward()
         reached: list[int] = []
-        if self.how.training:
-            self._watch(kept, reached)
-            clock.mark(ops + 1)
-            self._back(outputs)
-            clock.mark(ops + 2 + len(reached))
-        self._finished("marked", clock)
+        with theirs(FAILS["marked"].format(self.called)):
+            outputs = self._captured("marked", forward) if self.how.mode == "graph" else forward()
+            if self.how.training:
+                self._watch(kept, reached)
+                clock.mark(ops + 1)
+                self._back(outputs)
+                clock.mark(ops + 2 + len(reached))
+            self._finished("marked", clock)
         rows = clock.rows(ops + 2 + len(reached) if self.how.training else ops)
         self.rows.append(rows[:ops])
         host = clock.host_rows(ops)
@@ -170,7 +176,7 @@ class Passes:
             self._cache.zero_()
         self._ends.wait()
         if self.how.mode == "queued" and len(launches := self._launches.setdefault(name, [])) == AWAKE:
-            torch.cuda._sleep(int(AHEAD * launches[-1] * SLEEP_HZ))  # noqa: SLF001 - there is no public delay
+            asleep(AHEAD * launches[-1])
 
     def _finished(self, name: str, clock: HostClock | EventClock) -> None:
         if self.how.mode == "queued" and isinstance(clock, EventClock):
@@ -182,11 +188,43 @@ class Passes:
     def _captured(self, name: str, forward: Callable[[], Any]) -> Any:
         """Run `forward` as a CUDA graph, captured the first time."""
         if name not in self._replays:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                forward()
+            stream, side = torch.cuda.current_stream(), torch.cuda.Stream()
+            side.wait_stream(stream)
+            with torch.cuda.stream(side):
+                for _ in range(WARM):
+                    forward()
+            stream.wait_stream(side)
+            graph, self._pool = torch.cuda.CUDAGraph(), self._pool or torch.cuda.graph_pool_handle()
+            try:
+                with theirs(UNCAPTURED.format(self.called)), torch.cuda.graph(graph, pool=self._pool):
+                    forward()
+            finally:
+                torch.cuda.set_stream(stream)  # a capture that fails leaves its own
             self._replays[name] = graph.replay
         return self._replays[name]()
+
+    def once(self, *, marked: bool = False) -> None:
+        """Run the model as it is, or its program, without taking its time."""
+        self._prepare("once")
+        with theirs(FAILS["marked" if marked else "bare"].format(self.called)):
+            with autocast(self.how):
+                if marked:
+                    result = self.program.function(lambda _: None, lambda *_: None, *self.tensors)
+                else:
+                    result = self.module(*self.args, **self.kwargs)
+            if self.how.training:
+                self._back(tuple(tensor for _, tensor in outputs_of(result)))
+            self.wait()
+
+    def peak_bytes(self) -> int | None:
+        """Run the model once as it is, and return the most that the device's allocator held; None where it is not asked."""
+        device = self.how.device
+        if device.type != "cuda":
+            return None
+        torch.cuda.reset_peak_memory_stats(device)
+        self.once()
+        cache = 0 if self._cache is None else self._cache.numel() * self._cache.element_size()
+        return torch.cuda.max_memory_allocated(device) - cache
 
 
 FAILS = {
@@ -195,20 +233,14 @@ FAILS = {
     "compiled": "torch.compile fails on {}",
 }
 """What is said where a kind of pass fails."""
+UNCAPTURED = (
+    "{} cannot be a CUDA graph, for which nothing may wait for the device or copy to it (mode queued can do that)"
+)
 
 
-def telling(model: str, name: str, run: Pass) -> Pass:
-    """Return a pass whose error, which is the model's or its compiler's, is told in a line."""
-
-    def told() -> float:
-        try:
-            return run()
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:
-            raise UserError(f"{FAILS[name].format(model)}: {shortened(error)}") from error
-
-    return told
+def asleep(seconds: float) -> None:
+    """Keep the current CUDA device busy for so long, at least; the host goes on."""
+    torch.cuda._sleep(int(seconds * SLEEP_HZ))  # noqa: SLF001 - there is no public delay
 
 
 def autocast(how: How) -> contextlib.AbstractContextManager[Any]:

@@ -37,22 +37,22 @@ def warmed(run: Pass, budget_s: float, least_s: float = WARM_S) -> int:
 
 def by_turns(
     passes: Mapping[str, Pass], budget_s: float, most: int, tell: Callable[[int, float], None]
-) -> dict[str, list[float]]:
-    """Return the seconds of each kind of pass, run by turns so that a slow moment hits all alike.
+) -> tuple[dict[str, list[float]], str]:
+    """Return the seconds of each kind of pass, run by turns so that a slow moment hits all alike, and what cut it short.
 
     It ends when every median is narrow after enough passes and seconds, or when the budget is spent (each kind runs once
     at least), or after `most` rounds. `tell` hears how many rounds there were, and which part of the budget is spent.
-    Where the user interrupts it or memory runs out, the whole rounds before are returned, if there are any.
+    Where the user interrupts it or memory runs out, the whole rounds before are returned, if there are any; else it is ''.
     """
     taken: dict[str, list[float]] = {name: [] for name in passes}
     began, rounds = time.perf_counter(), 0
     while True:
         try:
             once = {name: run() for name, run in passes.items()}
-        except (KeyboardInterrupt, torch.OutOfMemoryError):
+        except (KeyboardInterrupt, torch.OutOfMemoryError) as error:
             if not rounds:
                 raise
-            return taken
+            return taken, "interrupted" if isinstance(error, KeyboardInterrupt) else "out of memory"
         for name, seconds in once.items():
             taken[name].append(seconds)
         rounds += 1
@@ -60,7 +60,7 @@ def by_turns(
         tell(rounds, min(1.0, spent / budget_s))
         is_enough = rounds >= LEAST_PASSES and spent >= LEAST_S and rounds % 5 == 0
         if spent >= budget_s or rounds >= most or (is_enough and all(map(is_narrow, taken.values()))):
-            return taken
+            return taken, ""
 
 
 def is_narrow(values: Sequence[float]) -> bool:
