@@ -398,7 +398,7 @@ def test_phases_of_a_transposed_convolution_are_told():
 
 
 def test_an_op_that_nobody_knows_is_unknown_and_so_is_all_behind_it():
-    module = Of(lambda x, c: torch.linalg.svd(c(x)).U + 1, conv(3))
+    module = Of(lambda x, c: c(x).as_strided((1, 1, 3), (6, 6, 2)) + 1, conv(3))
     _, fields = last(module, 1, 1, 8)
     assert len(fields.unknown) >= 2
 
