@@ -19,6 +19,7 @@ SHOWN = 5
 def page(profile: Profile, found: Fields, view: View) -> str:
     """Return what ops see: those at or below the view's path, or all that see something else than what they read.
 
+    Where a module is at that path, it is the first row: its output is that of its last op, and sees what that one sees.
     Raises UserError where there is nothing at that path.
     """
     ops = profile.network.ops
@@ -28,12 +29,15 @@ def page(profile: Profile, found: Fields, view: View) -> str:
     sizes = " x ".join(map(str, found.sizes))
     line = f"{profile.model}: what an output sees of the input {found.input!r}, along axes of {sizes}"
     rows: list[tuple[str, ...]] = [("op", "type", "output", "size", "stride", "padding", "of input", "")]
-    for op in (ops[number] for number in numbers):
+    listed = [(ops[number], short(ops[number].name), ops[number].layer or ops[number].kind) for number in numbers]
+    if view.path and len(listed) > 1:
+        listed.insert(0, (ops[numbers[-1]], short(view.path), f"{len(listed)} ops"))
+    for op, name, kind in listed:
         fields = found.fields[op.name]
         cells = ["?", "?", "?", "?", "unknown"] if fields is None else described(fields, found.sizes)
         if op.kind in ANYWHERE and fields is not None:
             cells[-1] = "; ".join(filter(None, (cells[-1], "anywhere: data say where")))
-        rows.append((short(op.name), op.layer or op.kind, shape(op), *cells))
+        rows.append((name, kind, shape(op), *cells))
     lines, heads = grid(), rows.pop(0)
     for number, head in enumerate(heads):
         justify = "left" if number in {0, 1, 2, len(heads) - 1} else "right"

@@ -62,6 +62,7 @@ def depths(profile: Profile, shown: list[str]) -> dict[str, tuple[int, str | Non
 
 def one(panel: Axes, profile: Profile, found: Fields, axis: int, places: dict[str, tuple[int, str | None]]) -> None:
     """Draw one axis of the input: lines along the tensors, and above them a dot an op, hollow where it sees everything."""
+    from matplotlib.lines import Line2D
     from matplotlib.ticker import MaxNLocator
 
     length = found.sizes[axis]
@@ -80,9 +81,8 @@ def one(panel: Axes, profile: Profile, found: Fields, axis: int, places: dict[st
         colour = colours.get(kind, OTHER)
         dots = [(x, field) for name, (x, field) in points.items() if profile.network[name].kind == kind]
         faces = ["white" if field.is_whole else colour for _, field in dots]
-        label = kind if kind in colours else None
         panel.scatter([x for x, _ in dots], [field.size for _, field in dots], s=18, facecolors=faces, edgecolors=colour,
-                      linewidths=0.9, zorder=3, label=label)  # fmt: skip
+                      linewidths=0.9, zorder=3)  # fmt: skip
     deepest = max((x for x, _ in points.values()), default=1)
     partly = [(field.size, x, name) for name, (x, field) in points.items() if not field.is_whole]
     if partly:
@@ -99,6 +99,16 @@ def one(panel: Axes, profile: Profile, found: Fields, axis: int, places: dict[st
     panel.set_xlim(0, deepest + 1)
     panel.set_ylim(0, 1.14 * max(length, *(field.size for _, field in points.values())))
     say(panel, (0, length), f"the input, {length}", (4, 3), OTHER, ha="left", va="bottom")
-    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
+    for line in (panel.xaxis, panel.yaxis):
+        line.set_major_locator(MaxNLocator(integer=True))
     framed(panel)
-    panel.legend(loc="lower right", frameon=False, fontsize=8, title="hollow: sees the whole input", title_fontsize=8)
+    named = [
+        *((kind, colours[kind]) for kind in kinds if kind in colours),
+        *[("others", OTHER)] * (len(kinds) > len(colours)),
+    ]
+    dots = [
+        Line2D([], [], linestyle="none", marker="o", markersize=4, color=colour, label=kind) for kind, colour in named
+    ]
+    hollow = {"markerfacecolor": "white", "color": OTHER, "label": "hollow: sees the\nwhole input"}
+    dots.append(Line2D([], [], linestyle="none", marker="o", markersize=4, **hollow))
+    panel.legend(handles=dots, loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=8)

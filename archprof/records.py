@@ -201,7 +201,8 @@ class Timing:
 class Column:
     """A measure of an op: its name, unit (`count`, `bytes`, `s`, `FLOP/B`, `shape`, `text`), how it totals, what it means.
 
-    `total` is `sum`, `max`, `last`, `none` or `ratio`: then `parts` are the columns whose totals are divided.
+    `total` is `sum`, `max`, `last`, `none`, `output` (of a module, that of its last op; of the network, none) or `ratio`: then
+    `parts` are the columns whose totals are divided.
     """
 
     name: str

@@ -81,7 +81,7 @@ class Profile:
     def totals(self) -> dict[str, Any]:
         """The total of every column that has one, over the ops whose value is known; `gaps` lists those it misses."""
         ops = range(len(self.network))
-        summed = [name for name, column in self.columns.items() if column.total != "none"]
+        summed = [name for name, column in self.columns.items() if column.total not in {"none", "output"}]
         return {name: self.total(name, ops) + self.outside.get(name, 0) for name in summed}
 
     def total(self, column: str, ops: Sequence[int] | Iterator[int]) -> Any:
@@ -144,7 +144,8 @@ class Profile:
     def by_module(self, depth: int = 1) -> pandas.DataFrame:
         """One row a module at most `depth` levels below the root, with the ops in it added up; no op counts twice.
 
-        A sum that misses an op whose value is unknown is missing too. Weights that no op reads belong to no row.
+        A sum that misses an op whose value is unknown is missing too. Weights that no op reads belong to no row. Of columns
+        that do not add up but belong to an output (a receptive field), a module has the value of its last op.
         """
         import pandas as pd
 
@@ -161,6 +162,9 @@ class Profile:
             for name, values in self.values.items()
             if name in self.totals
         }
+        for name, values in self.values.items():
+            if self.columns[name].total == "output":
+                sums[name] = [values[numbers[-1]] for numbers in groups.values()]
         columns = {name: self._series(name, values) for name, values in sums.items()}
         return pd.DataFrame(columns, index=pd.Index(list(groups), name="module"))
 

@@ -52,23 +52,33 @@ def time_(model: str, path: str, format_: str, output: str | None, color: str, *
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @functools.partial(model_options, batch=8)
 @signal_options
+@click.option("--metric", default="", help="With -o, draw the network coloured by this column instead.")
 @view_options
 @click.option("--path", default="", help="Only what is at or below this path.")
 @click.option("--format", "format_", default="", help="table, tsv, csv, json ...; a pipe gets tsv.")
 @color_option
-def signal(models: Sequence[str], output: str | None, path: str, format_: str, color: str, **options: Any) -> None:
+def signal(
+    models: Sequence[str], output: str | None, metric: str, path: str, format_: str, color: str, **options: Any
+) -> None:
     """Run models once forward and back with random weights: how large activations and gradients are, op by op."""
     from archprof import curves, plot
+    from archprof.renderers.rows import columns_of
 
     format_ = format_ or default_format()
     check_format(format_)
     if output is not None:
         plot.checked(output)
+    if metric and (output is None or len(models) > 1):
+        raise UserError("--metric draws one network into a file: -o x.svg")
     profiles = [signalled(model, options) for model in models]
     if output is None:
         click.echo("\n".join(p.render(format_, path=path, **viewing(options, color)) for p in profiles), nl=False)
         return
-    curves.draw(profiles, ("activation_rms", "gradient_rms"), output)
+    if metric:
+        columns_of(profiles[0], [metric])
+        profiles[0].draw(output, metric=metric)
+    else:
+        curves.draw(profiles, ("activation_rms", "gradient_rms"), output)
     click.echo(f"wrote {output}", err=True)
 
 

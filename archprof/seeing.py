@@ -40,9 +40,11 @@ def field(model: str, path: str, checks: bool, input_: str, output: str | None, 
     found = profile.receptive_field(input_)
     click.echo(fields.page(profile, found, View(path=path, **terminal(color))), nl=False)
     if checks:
+        from archprof.progress import shown
         from archprof.runs.gradient import check as oracle
         from archprof.runs.gradient import told
 
-        rows = oracle(profile, found)
+        with shown() as tell:
+            rows = oracle(profile, found, tell)
         click.echo(told(rows), nl=False)
         sys.exit(0 if all(row.is_equal for row in rows) else 1)

@@ -159,3 +159,32 @@ def test_the_command_prints_a_table_or_draws_networks_together(tmp_path: Path) -
     assert "plain20" in text
     assert "depth, in layers with parameters" in text
     assert CliRunner().invoke(main, ["signal", "lenet5", "-o", "x.gif"]).exit_code == 2
+
+
+def test_a_signal_is_joined_to_rows_graph_and_diagram(tmp_path):
+    import json
+
+    import networkx
+    from click.testing import CliRunner
+
+    from archprof.cli import main
+
+    profile = signal("resnet20", batch=2)
+    names = [op.name for op in profile.network.ops]
+    values = dict(zip(names, profile.values["activation_rms"], strict=True))
+    graph = networkx.parse_graphml(profile.render("graphml"))
+    assert graph.nodes["layer1.2.relu2"]["activation_rms"] == pytest.approx(values["layer1.2.relu2"])
+    ops = {op["name"]: op for op in json.loads(profile.to_json())["ops"]}
+    assert ops["layer1.2.relu2"]["gradient_rms"] > 0
+    assert profile.by_module(1)["activation_rms"]["layer1"] == values["layer1.2.relu2"]  # its last op
+    path = tmp_path / "x.dot"
+    result = CliRunner().invoke(
+        main, ["signal", "resnet20", "--batch", "2", "--metric", "gradient_rms", "-o", str(path)]
+    )
+    assert result.exit_code == 2  # curves and diagrams are pictures
+    result = CliRunner().invoke(main, ["signal", "lenet5", "--metric", "gradient_rms", "-o", str(tmp_path / "x.svg")])
+    assert result.exit_code == 0, result.output
+    assert "gradient_rms" in (tmp_path / "x.svg").read_text("utf-8")
+    result = CliRunner().invoke(main, ["signal", "lenet5", "--metric", "gradient_rms"])
+    assert result.exit_code == 2
+    assert "-o x.svg" in result.output + result.stderr

@@ -139,7 +139,7 @@ def _ordered(a: Labels, b: Labels, kept: Labels, sizes: dict[str, int]) -> tuple
     return tuple(sizes[label] for label in (*batch, *rows, *middle, *columns))
 
 
-def _contracted(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
+def contracted(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
     """Return the axes of `a` and of `b` that tensordot sums over."""
     if isinstance(dims, int):
         return list(range(len(a.shape) - dims, len(a.shape))), list(range(dims))
@@ -151,7 +151,7 @@ def _contracted(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
 
 def tensordot_shape(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Return the axes of both that are not summed."""
-    left, right = _contracted(a, b, dims)
+    left, right = contracted(a, b, dims)
     kept = [size for i, size in enumerate(a.shape) if i not in left]
     kept += [size for i, size in enumerate(b.shape) if i not in right]
     fit(a.dtype == b.dtype, "the dtypes differ")
@@ -164,7 +164,7 @@ def tensordot(out: Tensor, a: Tensor, b: Tensor, dims: Any = 2) -> Facts:
 
     MACs: * x s x +, the product of all sizes with the summed ones once.
     """
-    left, right = _contracted(a, b, dims)
+    left, right = contracted(a, b, dims)
     rows = tuple(size for i, size in enumerate(a.shape) if i not in left)
     columns = tuple(size for i, size in enumerate(b.shape) if i not in right)
     return contraction((*rows, *(a.shape[i] for i in left), *columns))

@@ -25,7 +25,8 @@ ELSEWHERE = frozenset({"cross", "linalg_cross", "glu"})
 SAME = frozenset({
     "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "feature_dropout",
     "contiguous", "clone", "triu", "tril", "detach", "to", "type_as", "cpu", "type", "float", "half", "bfloat16", "double",
-    "int", "long", "short", "char", "byte", "bool", "requires_grad", "resolve_conj", "resolve_neg", "conj", "real", "imag",
+    "int", "long", "short", "char", "byte", "bool", "cfloat", "cdouble", "requires_grad", "resolve_conj",
+    "resolve_neg", "conj", "real", "imag",
     "deepcopy", "scaled_tanh", "bucketize", "isin", "searchsorted",
 })  # fmt: skip
 """Kinds outside that family that read the element of the same place."""
@@ -134,11 +135,11 @@ JOINS = frozenset({"add", "cat", "concat", "sub", "stack"})
 
 
 def chosen(graph: Graph, wanted: str = "") -> tuple[str, tuple[int, ...]]:
-    """Return the input that is looked at, and its spatial axes: as many of its last as the network's windows have.
+    """Return the input that is looked at, and its spatial axes: as many of its last as the network's first window has.
 
     Where nothing slides, they are all behind the batch, or behind batch and channels where there are more than two.
     """
-    count = max(map(_sliding, graph.ops), default=0)
+    count = next(filter(None, map(_sliding, graph.ops)), 0)  # a later one may slide over keys, or over words
     inputs = {node.name: node.outputs[0].shape for node in graph.inputs}
     if wanted and wanted not in inputs:
         raise UserError(f"there is no input {wanted!r}: the inputs are {', '.join(inputs)}")

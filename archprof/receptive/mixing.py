@@ -230,8 +230,7 @@ def glu(call: Call) -> Answer:
     return gathered(call.input, axis, taps, (1, 1))
 
 
-@sees("nms", "unique", "nonzero", "argwhere", "masked_select", "fft_fft2", "fft_ifft2", "fft_fftn", "fft_ifftn",
-      "fft_rfft2", "fft_irfft2", "fft_rfftn", "fft_irfftn", "gather", "index_select", "take_along_dim", "trace", "dist",
+@sees("nms", "unique", "nonzero", "argwhere", "masked_select", "gather", "index_select", "take_along_dim", "trace", "dist",
       "bincount", "histc")  # fmt: skip
 def everything(call: Call) -> Answer:
     """Everything there is to see in what it reads: data say where, or each output is made of all."""

@@ -174,12 +174,13 @@ def narrow(call: Call) -> Answer:
     return dropped(found, [axis]) if call.op.kind == "select" else found
 
 
-@sees("cat", "concat", "concatenate", "hstack", "vstack", "dstack")
+@sees("cat", "concat", "concatenate", "hstack", "vstack", "dstack", "row_stack", "column_stack")
 def cat(call: Call) -> Answer:
     """The tensors one after the other."""
-    if call.op.kind in {"vstack", "dstack", "hstack"} and len(call.out) < 2:
+    stacked = {"vstack": 0, "row_stack": 0, "hstack": 1, "column_stack": 1, "dstack": 2}
+    if call.op.kind in stacked and any(len(region.shape) != len(call.out) for region in call.regions):
         return None
-    axis = {"vstack": 0, "hstack": 1, "dstack": 2}.get(call.op.kind, call("dim", 0)) % len(call.out)
+    axis = stacked.get(call.op.kind, call("dim", 0)) % len(call.out)
     return joined([r for r in call.regions if len(r.shape) == len(call.out)], axis, call.out)
 
 

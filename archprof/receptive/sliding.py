@@ -45,13 +45,15 @@ def channels(region: Region, out: int, count: int, groups: int = 1) -> Region:
     return Region((*region.shape[:axis], out, *region.shape[axis + 1 :]), region.extents)
 
 
-@sees("conv1d", "conv2d", "conv3d", "sparse_conv2d")
+@sees("conv1d", "conv2d", "conv3d", "convolution")
 def convolution(call: Call) -> Answer:
     """Windows, over the channels of a group."""
+    if call("transposed"):
+        return transposed(call)
     weight = call("weight")
-    count = len(weight.shape) - 2 if weight is not None else 2
+    count = len(weight.shape) - 2
     stride, dilation = ints(call("stride", 1), count), ints(call("dilation", 1), count)
-    kernel = weight.shape[2:] if call.op.kind != "sparse_conv2d" else ints(call("kernel_size", weight.shape[-1]), count)
+    kernel = weight.shape[2:]
     padding = call("padding", 0)
     if padding == "same":
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
@@ -60,6 +62,18 @@ def convolution(call: Call) -> Answer:
         sides = tuple((p, p) for p in ints(0 if isinstance(padding, str) else padding, count))
     region = channels(call("input"), call.out[-count - 1], count, call("groups", 1))
     return slid(region, Window(tuple(kernel), stride, sides, dilation), call.out[-count:])
+
+
+@sees("sparse_conv2d")
+def sparse(call: Call) -> Answer:
+    """Windows, over the maps that each map of the output is connected to."""
+    region, weight = call("input"), call("weight")
+    stride, padding = ints(call("stride", 1), 2), ints(call("padding", 0), 2)
+    region = slid(region, Window(weight.shape[-2:], stride, tuple((p, p) for p in padding), (1, 1)), call.out[-2:])
+    axis = len(region.shape) - 3
+    most = max(map(len, call("connections")))
+    taps = np.array([[*maps, *[maps[0]] * (most - len(maps))] for maps in call("connections")])
+    return gathered(region, axis, taps, None)
 
 
 @sees("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

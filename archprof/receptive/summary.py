@@ -15,9 +15,9 @@ from archprof.records import Column, Op
 COLUMNS = {
     column.name: column
     for column in (
-        Column("receptive_field", "text", "none", "positions of the input one output sees, first to last, per axis"),
-        Column("effective_stride", "text", "none", "how far they move from one output to the next"),
-        Column("effective_padding", "text", "none", "how far those of the first output begin before the input"),
+        Column("receptive_field", "text", "output", "positions of the input one output sees, first to last, per axis"),
+        Column("effective_stride", "text", "output", "how far they move from one output to the next"),
+        Column("effective_padding", "text", "output", "how far those of the first output begin before the input"),
     )
 }
 

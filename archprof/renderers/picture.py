@@ -44,7 +44,7 @@ def composed(profile: Profile, **options: Any) -> Composed:
 
 
 def column(profile: Profile, metric: str) -> Listed | None:
-    """Return the column that a metric names, where it is one that adds up and no metric of the diagram's own."""
+    """Return the column that a metric names: one that adds up or belongs to outputs, and no metric of the diagram's own."""
     from archprof.renderers.diagram import METRICS
 
     name = COLUMNS.get(metric, metric)
@@ -52,7 +52,7 @@ def column(profile: Profile, metric: str) -> Listed | None:
         raise UserError("time is measured first: draw archprof.time(...), or archprof draw --metric time")
     if metric in METRICS or name not in profile.columns:
         return None
-    if profile.columns[name].total != "sum":
+    if profile.columns[name].total not in {"sum", "output"}:
         raise UserError(
             f"{metric} does not add up over ops, so that no part has a share of it; draw {', '.join(METRICS)}"
         )

@@ -188,11 +188,12 @@ def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
 def value(profile: Profile, row: Row, column: str) -> Any:
     """Return a row's value in a column, over those of its ops that are known; None where none is.
 
-    What does not add up has a value where it is the same for all.
+    What belongs to an output, such as its receptive field, is that of the last op, whose shape the row shows too. What else
+    does not add up has a value where it is the same for all.
     """
     values = profile.values[column]
-    if len(row.ops) == 1:
-        return values[row.ops[0]]
+    if len(row.ops) == 1 or profile.columns[column].total == "output":
+        return values[row.ops[-1]]
     if profile.columns[column].total == "none":
         distinct = {values[number] for number in row.ops}
         return distinct.pop() if len(distinct) == 1 else None
@@ -203,7 +204,8 @@ def value(profile: Profile, row: Row, column: str) -> Any:
 
 def is_partial(profile: Profile, row: Row, column: str) -> bool:
     """Tell whether the row misses the value of some of its ops."""
-    return any(profile.values[column][number] is None for number in row.ops)
+    ops = row.ops[-1:] if profile.columns[column].total == "output" else row.ops
+    return any(profile.values[column][number] is None for number in ops)
 
 
 def cell(profile: Profile, row: Row, column: str, *, raw: bool) -> str:

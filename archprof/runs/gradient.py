@@ -13,14 +13,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from archprof import inputs as given_inputs
 from archprof.errors import UserError
 from archprof.meta import Seen, described, tensors_in
+from archprof.progress import Tell, nobody
 from archprof.receptive import Fields
 from archprof.receptive.region import NOTHING
 from archprof.result import Profile
+from archprof.runs.stand_ins import CHANNELWISE, Thin, mixed, tamed
 from archprof.substrate import with_weights
 from archprof.trace import Recorder
 
@@ -61,12 +62,14 @@ def compared(
     ops: int = OPS,
     places: int = PLACES,
     seed: int = 0,
+    tell: Tell = nobody,
 ) -> list[Compared]:
     """Return claims of `fields` beside the gradient's answer, for `ops` ops (the last among them) at `places` places each.
 
     `module` is changed: it is on the CPU and may be had for nothing else. `kinds` and `names` are those of its ops.
     Raises UserError where it does not run this way.
     """
+    tell("forward", 0.0)
     chance = random.Random(seed)  # noqa: S311 - which places are looked at
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -96,7 +99,8 @@ def compared(
     looked = sorted({*able[::-1][::step][:ops]})
     precise = 1e-13 if "interpolate" in kinds else 0.0
     found = []
-    for i in looked:
+    for done, i in enumerate(looked, 1):
+        tell(f"gradients of {names[i]}", done / (len(looked) + 1))
         tensor = recorder.made[i]
         assert tensor is not None  # noqa: S101 - for the type checker
         for index in _places(tensor.shape, places, chance):
@@ -107,11 +111,12 @@ def compared(
     return found
 
 
-def check(profile: Profile, fields: Fields) -> list[Compared]:
+def check(profile: Profile, fields: Fields, tell: Tell = nobody) -> list[Compared]:
     """Return the claims about a profile's model beside the gradient's answer; see `compared`."""
     _, opened = profile._run  # noqa: SLF001 - what it was made from
     ops = profile.network.ops
-    return compared(with_weights(opened), opened.inputs, [op.kind for op in ops], [op.name for op in ops], fields)
+    kinds, names = [op.kind for op in ops], [op.name for op in ops]
+    return compared(with_weights(opened), opened.inputs, kinds, names, fields, tell=tell)
 
 
 def told(rows: Sequence[Compared]) -> str:
@@ -195,6 +200,7 @@ class Linear(Recorder):
         self.kinds: list[str] = []
         self.made: list[torch.Tensor | None] = []
         self.versions: list[int] = []
+        self.thin = Thin()
 
     def learn(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: Any
@@ -203,6 +209,7 @@ class Linear(Recorder):
         kind, _, arguments = self.bound(func, *key[1:3])
         stand_in = self.stand_in(kind, func, args, kwargs)
         result = func(*args, **kwargs) if stand_in is None else stand_in
+        self.follow(kind, func, args, kwargs, result)
         changed = args[0] if kind == "setitem" else result
         return Seen(kind, arguments, tuple(map(described, tensors_in(changed))), None), result
 
@@ -216,6 +223,21 @@ class Linear(Recorder):
             self.made.append(tensor if tensor.is_floating_point() else None)
             self.versions.append(tensor._version)  # noqa: SLF001 - what is written over later is no longer what was made
         return result
+
+    def follow(self, kind: str, func: Callable[..., Any], args: Any, kwargs: dict[str, Any], result: Any) -> None:
+        """Keep the one channel that stands for all of a result, where there is one for what it is made of."""
+        if not args or not isinstance(result, torch.Tensor) or result is args[0]:
+            return
+        one = self.thin.of(args[0])
+        if kind in {"cat", "add"}:
+            self.thin.keep(result, self.thin.joined(kind, args, kwargs))
+        elif one is None or (kind == "batch_norm" and (args[5] if len(args) > 5 else kwargs.get("training"))):
+            return
+        elif kind in PASSING or kind == "batch_norm":
+            self.thin.keep(result, one * 1)
+        elif kind.startswith(CHANNELWISE):
+            found = self.stand_in(kind, func, (one, *args[1:]), kwargs)
+            self.thin.keep(result, func(one, *args[1:], **kwargs) if found is None else found)
 
     def stand_in(self, kind: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return what a linear function makes of the arguments; None where the function itself will do."""
@@ -236,63 +258,7 @@ class Linear(Recorder):
         if kind == "mul" and all(torch.is_tensor(t) and t.requires_grad for t in args[:2]) and not name.endswith("_"):
             return args[0] + args[1]  # a gate
         if kind in {"matmul", "bmm", "einsum"} and all(t.requires_grad for t in tensors_in(args)):
-            return _tamed(func(*args, **kwargs))
-        return _mixed(kind, x, *args[1:], **kwargs)
-
-
-def _mixed(kind: str, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-    """Return what stands for an op that brings elements together; None where it will do itself."""
-    if kind.startswith(("max_pool", "adaptive_max_pool")):
-        return _averaged(kind, x, *args, **kwargs)
-    if kind in {"softmax", "log_softmax", "softmin", "normalize"}:
-        dim = kwargs.get("dim", args[0] if args and kind != "normalize" else (1 if kind == "normalize" else -1))
-        return x + x.sum(dim, keepdim=True)
-    if kind in {"layer_norm", "rms_norm"}:
-        shape = kwargs.get("normalized_shape", args[0] if args else ())
-        return x + x.mean(tuple(range(-len(shape), 0)), keepdim=True)
-    if kind in {"group_norm", "instance_norm"}:
-        groups = kwargs.get("num_groups", args[0] if args and kind == "group_norm" else x.shape[1])
-        parts = x.reshape(x.shape[0], groups, -1)
-        return (parts + parts.mean(-1, keepdim=True)).reshape(x.shape)
-    if kind == "scaled_dot_product_attention":
-        return _attended(x, *args, **kwargs)
-    return None
-
-
-def _averaged(kind: str, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-    """Return the average over the windows of a max-pooling."""
-    count = int(kind.partition("pool")[2][0])
-    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-    names = ("output_size", "return_indices") if kind.startswith("adaptive") else names
-    asked = {**dict(zip(names, args, strict=False)), **{k: v for k, v in kwargs.items() if k in names}}
-    if kind.startswith("adaptive"):
-        found = getattr(functional, f"adaptive_avg_pool{count}d")(x, asked["output_size"])
-    elif asked.get("dilation", 1) in {1, (1,) * count}:
-        stride = asked.get("stride") or asked["kernel_size"]
-        more = {"ceil_mode": asked.get("ceil_mode", False)}
-        found = getattr(functional, f"avg_pool{count}d")(
-            x, asked["kernel_size"], stride, asked.get("padding", 0), **more
-        )
-    else:
-        kernel = asked["kernel_size"]
-        sizes = (kernel,) * count if isinstance(kernel, int) else tuple(kernel)
-        ones = torch.ones((x.shape[1], 1, *sizes), dtype=x.dtype)
-        settings = {name: asked.get(name, 1 if name == "dilation" else 0) for name in ("padding", "dilation")}
-        conv = getattr(functional, f"conv{count}d")
-        found = conv(x, ones, stride=asked.get("stride") or kernel, groups=x.shape[1], **settings)
-    has_indices = kind.endswith("indices") or asked.get("return_indices")
-    return (found, torch.zeros(found.shape, dtype=torch.int64)) if has_indices else found
-
-
-def _attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """Return attention without a softmax: products of positive numbers."""
-    if query.ndim > 2 and key.shape[-3] != query.shape[-3]:
-        key, value = (t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value))
-    scores = query @ key.transpose(-1, -2)
-    is_causal = kwargs.get("is_causal", args[2] if len(args) > 2 else False)
-    return _tamed((scores.tril() if is_causal else scores) @ value)
-
-
-def _tamed(result: torch.Tensor) -> torch.Tensor:
-    """Return a product of activations, of size 1 on average: else it grows from layer to layer beyond all numbers."""
-    return result / result.detach().mean().clamp_min(1e-9)
+            return tamed(func(*args, **kwargs))
+        if kind in {"linear", "conv1d", "conv2d", "conv3d"} or kind.startswith("conv_transpose"):
+            return self.thin.layer(kind, func, args, kwargs)
+        return mixed(kind, x, *args[1:], **kwargs)

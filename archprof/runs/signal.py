@@ -26,9 +26,9 @@ from archprof.runs.passes import How, drawn_alike
 from archprof.runs.tape import program, taped
 from archprof.substrate import with_weights
 
-ACTIVATION = Column("activation_rms", "", "none", "root mean square of the op's output")
-GRADIENT = Column("gradient_rms", "", "none", "root mean square of the gradient at the op's output")
-DEAD = Column("dead_share", "share", "none", "channels (axis 1) of its output that are 0 for every sample and place")
+ACTIVATION = Column("activation_rms", "", "output", "root mean square of the op's output")
+GRADIENT = Column("gradient_rms", "", "output", "root mean square of the gradient at the op's output")
+DEAD = Column("dead_share", "share", "output", "channels (axis 1) of its output that are 0 for every sample and place")
 WEIGHTS = Column("weight_gradient_rms", "", "none", "root mean square of the gradient of the parameters it owns")
 COLUMNS = (ACTIVATION, GRADIENT, DEAD, WEIGHTS)
 

@@ -14,7 +14,6 @@ from xml.dom import minidom
 from archprof.errors import DrawingError
 from archprof.renderers.diagram.fuse import Box
 from archprof.renderers.diagram.labels import box_text, shape_text
-from archprof.renderers.diagram.measure import percent
 from archprof.renderers.diagram.sketch import is_input
 
 if TYPE_CHECKING:
@@ -43,22 +42,23 @@ def prose(graph: Graph, sketch: Sketch, stages: Sequence[str], costs: Costs) -> 
     outputs = ", ".join(f"{label} {shape_text(graph[op].outputs[n])}" for label, (op, n) in graph.outputs.items())
     amounts = [(costs.of(piece.names), piece.node) for piece in sketch.pieces if not is_input(piece)]
     top = sorted((pair for pair in amounts if pair[0].value), key=lambda pair: -pair[0].value)[:COSTLIEST]
-    listed = "; ".join(_costly(node, amount) for amount, node in top if isinstance(node, Box))
+    listed = "; ".join(_costly(node, amount, costs) for amount, node in top if isinstance(node, Box))
+    largest = f"Largest {'shares of ' * costs.adds_up}{costs.metric.name}"
     unknown = f"The cost of {len(costs.unknown)} of {len(graph)} ops is unknown." if costs.unknown else ""
     sentences = (
         f"Inputs: {inputs}." if inputs else "",
         f"In order: {', '.join(chain)}." if chain else "",
-        f"Largest shares of {costs.metric.name}: {listed}." if listed else f"No op has any {costs.metric.name}.",
+        f"{largest}: {listed}." if listed else f"No op has any {costs.metric.name}.",
         f"Outputs: {outputs}." if outputs else "",
         unknown,
     )
     return " ".join(filter(None, sentences))
 
 
-def _costly(box: Box, amount: Amount) -> str:
+def _costly(box: Box, amount: Amount, costs: Costs) -> str:
     copies = amount.ops // len(box.ops)
     often = f" and {copies - 1} like it" if copies > 1 else ""
-    return f"{box.path}{often}, {box_text(box)}, {percent(amount.share)}"
+    return f"{box.path}{often}, {box_text(box)}, {costs.part_text(amount)}"
 
 
 def accessible(svg: bytes, title: str, description: str) -> bytes:

@@ -112,7 +112,9 @@ def compose(
     if focus:
         heading.append(f"only {focus} is open")
     if measured.unknown:
-        heading.append(f"unknown cost: {len(measured.unknown)} of {len(graph)} ops, not in the sums")
+        heading.append(
+            f"unknown cost: {len(measured.unknown)} of {len(graph)} ops{', not in the sums' * measured.adds_up}"
+        )
     if chosen.refused:
         heading.append(f"{chosen.refused} groups kept closed, to fit a page")
     elif not fits(sketch, looks):
@@ -190,7 +192,10 @@ def _stage(part: Piece | Frame) -> str:
 def _totals(graph: Graph, measured: Costs) -> str:
     every = measured.of(op.name for op in graph)
     at_least = "at least " if measured.unknown and measured.metric.needs_facts else ""
-    parts = [f"{len(graph)} ops", f"{at_least}{measured.metric.text(measured.total)}"]
+    total = f"{at_least}{measured.metric.text(measured.total)}"
+    if not measured.adds_up:
+        total = f"{measured.metric.name} up to {measured.metric.text(measured.largest)}"
+    parts = [f"{len(graph)} ops", total]
     if measured.metric.name != "parameters":
         parts.append(f"{units.count(every.params)} params")
     return " · ".join(parts)

@@ -1,12 +1,14 @@
 """What each op of a diagram weighs under the chosen metric, and how such sums are written.
 
-An op nobody knows the cost of is counted as unknown, beside the sum and never as 0.
+An op nobody knows the cost of is counted as unknown, beside the sum and never as 0. What belongs to outputs and does not add
+up, such as a receptive field, is that of the last of some ops, and its share is of the largest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,17 @@ class Costs:
     value: Mapping[str, float]
     params: Mapping[str, int]
     unknown: frozenset[str]
+    adds_up: bool = True
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest value of an op."""
+        return max(self.value.values(), default=0)
+
+    @cached_property
+    def order(self) -> Mapping[str, int]:
+        """The places of the ops."""
+        return {name: place for place, name in enumerate(self.value)}
 
     @cached_property
     def total(self) -> float:
@@ -65,8 +78,13 @@ class Costs:
         return sum(self.value.values())
 
     def of(self, names: Iterable[str]) -> Amount:
-        """Return the sum over the ops called `names`."""
+        """Return the sum over the ops called `names`, or what the last of them has."""
         listed = list(names)
+        if not self.adds_up and listed:
+            last = max(listed, key=self.order.__getitem__)
+            value, params = self.value[last], sum(self.params[name] for name in listed)
+            share = max(0.0, value / self.largest) if self.largest else 0.0
+            return Amount(len(listed), int(last in self.unknown), params, value, share)
         value = sum(self.value[name] for name in listed)
         params = sum(self.params[name] for name in listed)
         unknown = sum(name in self.unknown for name in listed)
@@ -74,9 +92,21 @@ class Costs:
 
     def amount_text(self, amount: Amount) -> str:
         """Return an amount with its share, `118.0 MMAC · 2.9 %`; empty where it is a known nothing."""
+        if not self.adds_up:
+            return self.part_text(amount) or "?" * bool(amount.unknown)
         if amount.unknown and self.metric.needs_facts:
             return f"≥ {self.metric.text(amount.value)}, {amount.unknown} ?" if amount.value else "?"
         return f"{self.metric.text(amount.value)} · {percent(amount.share)}" if amount.value else ""
+
+    def part_text(self, amount: Amount) -> str:
+        """Return the share alone, or an amount that is none of a whole; empty where it is a known nothing."""
+        if not amount.value:
+            return ""
+        return percent(amount.share) if self.adds_up else f"{self.metric.name} {self.metric.text(amount.value)}"
+
+    def together(self, copies: int) -> str:
+        """Return the word in front of what several copies have: one after the other, they have that of the last."""
+        return "together " if copies > 1 and self.adds_up else ""
 
 
 Listed = tuple[Column, Sequence[Any]]
@@ -96,9 +126,13 @@ def costs(graph: Graph, metric: str, listed: Listed | None = None) -> Costs:
     unknown = frozenset(op.name for op in graph.ops if not isinstance(graph.facts.get(op.name), Facts))
     if listed is not None:
         meaning, found = listed
-        shown = Metric(metric, meaning.meaning, lambda n: units.written(n, meaning.unit), needs_facts=True)
+        shown = Metric(
+            metric, meaning.meaning, lambda n: units.written(n, meaning.unit.removeprefix("text")), needs_facts=True
+        )
         rows = dict(zip((op.name for op in graph.ops), found, strict=True))
         missing = frozenset(name for name, value in rows.items() if value is None)
+        if meaning.total == "output":
+            return Costs(shown, {name: number(value) for name, value in rows.items()}, params, missing, adds_up=False)
         return Costs(shown, {name: value or 0 for name, value in rows.items()}, params, missing)
     if metric in CONVENTIONS:
         meaning, found = column(graph, metric)
@@ -106,6 +140,21 @@ def costs(graph: Graph, metric: str, listed: Listed | None = None) -> Costs:
         return Costs(Metric(metric, meaning.meaning, units.count, needs_facts=True), counted, params, unknown)
     value = params if metric == "params" else {op.name: _value(graph, op, metric) for op in graph.ops}
     return Costs(METRICS[metric], value, params, unknown)
+
+
+def number(value: Any) -> float:
+    """Return a value as a number: the largest of several axes, 0 for what is none.
+
+    >>> number("3x11"), number("1/2"), number("-"), number(None), number(7)
+    (11, 0.5, 0, 0, 7)
+    """
+    if isinstance(value, (int, float)):
+        return value
+    try:
+        most = max(Fraction(part) for part in str(value).split("x"))
+    except ValueError:
+        return 0
+    return int(most) if most == int(most) else float(most)
 
 
 def percent(share: float) -> str:

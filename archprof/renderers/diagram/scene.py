@@ -15,7 +15,6 @@ from archprof.renderers.diagram import style as look
 from archprof.renderers.diagram.fuse import CONCATS, FOLLOWERS, JOINS, Box
 from archprof.renderers.diagram.labels import box_text, join_text, shape_text, span_text
 from archprof.renderers.diagram.measure import costs as measured
-from archprof.renderers.diagram.measure import percent
 from archprof.renderers.diagram.sketch import Frame, Piece, Sketch, Wire, is_input
 from archprof.renderers.diagram.style import Paint, Style
 from archprof.renderers.diagram.tree import Run
@@ -138,7 +137,7 @@ class Scene:
         """Return what is written at a frame."""
         amount, paint = self.costs.of(frame.names), self._paint(frame) or Paint()
         repeats = frame.copies > 1
-        said = ("  together " if repeats else "  ") + (percent(amount.share) if amount.value else "")
+        said = f"  {self.costs.together(frame.copies)}{self.costs.part_text(amount)}"
         if amount.unknown and self.costs.metric.needs_facts:
             said += f"  {amount.unknown} ?"
         return Title(
@@ -267,7 +266,7 @@ class Scene:
 
     def _said(self, copies: int, amount: Amount) -> str:
         text = self.costs.amount_text(amount)
-        return f"together {text}" if copies > 1 and text else text
+        return f"{self.costs.together(copies)}{text}" if text else text
 
     def _tooltip(self, paths: tuple[str, str], copies: int, amount: Amount, node: object = None) -> str:
         parts = [paths[0] if paths[0] == paths[1] else f"{paths[0]} to {paths[1]}, {copies} copies"]
@@ -287,7 +286,8 @@ def painter(paints: Mapping[str, Paint]) -> Painter:
 
 def key(costs: Costs, style: Style) -> tuple[Sequence[tuple[str, str, str]], str]:
     """Return the legend of colours by share: fill, words and colour of text of each, and what it is a share of."""
-    return style.key, f"share of {costs.metric.name}: {costs.metric.meaning}"
+    of = "share of" if costs.adds_up else "part of the largest"
+    return style.key, f"{of} {costs.metric.name}: {costs.metric.meaning}"
 
 
 def _cost(amount: Amount) -> str:

@@ -33,7 +33,12 @@ def document(models: Sequence[Any], profiles: Sequence[Profile], diffs: Sequence
     """Return all that the script reads."""
     columns = {name: column for profile in profiles for name, column in profile.columns.items()}
     told = {
-        name: {"unit": column.unit, "total": column.total, "meaning": column.meaning, "parts": list(column.parts)}
+        name: {
+            "unit": column.unit,
+            "total": "last" if column.total == "output" else column.total,  # over some ops, the same
+            "meaning": column.meaning,
+            "parts": list(column.parts),
+        }
         for name, column in columns.items()
     }
     return {"version": VERSION, "columns": told, "models": list(models), "diffs": list(diffs)}
