@@ -13,7 +13,6 @@ from archprof.errors import UnknownName
 from archprof.options import terminal
 
 if TYPE_CHECKING:
-    from archprof.footprint import Memory
     from archprof.result import Profile
 
 
@@ -83,14 +82,6 @@ def signalled(model: str, options: Mapping[str, Any]) -> Profile:
     with shown() as tell:
         how = {"init": options["init"], "seed": options["seed"], "training": not options["evaluation"], "tell": tell}
         return signal(model, **chosen(options), **how)
-
-
-def remembered(model: str, options: Mapping[str, Any]) -> Memory:
-    """Return the memory that the options ask for."""
-    from archprof.footprint.measure import memory
-
-    how = {name: options[name] for name in ("on", "foreach", "checkpoint", "accumulate")}
-    return memory(model, **chosen(options), **how, train=options["train"] or "", amp=options["amp"] or "")
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 PARAMETERS, BUFFERS, INPUTS = "parameters", "buffers", "inputs"
 GRADIENTS, STATE = "gradients", "optimizer state"
 ACTIVATIONS, TEMPORARIES = "activations", "temporaries"
-KINDS = (PARAMETERS, BUFFERS, INPUTS, GRADIENTS, STATE, ACTIVATIONS, TEMPORARIES)
+CACHE = "KV cache"
+KINDS = (PARAMETERS, BUFFERS, INPUTS, CACHE, GRADIENTS, STATE, ACTIVATIONS, TEMPORARIES)
 """What memory is for. Activations are what the forward pass makes; temporaries what the backward pass and the optimizer make
-beyond gradients and state: the gradients of activations above all."""
+beyond gradients and state: the gradients of activations above all. The cache is what a language model keeps of its text."""
 
 FORWARD, BACKWARD, STEP = "forward", "backward", "step"
 
@@ -103,8 +104,24 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """What a decoder keeps of the `tokens` of each of `batch` texts: `bytes` in all.
+
+    The next token of one text adds `bytes_per_token`. `positions` is how many tokens the model is made for, if it says so.
+    """
+
+    tokens: int
+    batch: int
+    bytes: int
+    bytes_per_token: int
+    positions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """The memory of a model: of a pass of inference and, with an `optimizer`, of a training step after the first.
+
+    With a `cache`, `inference` is the pass that reads its tokens at once, and `decoding` one that reads the next one.
 
     What others call activation memory is four numbers, in bytes: `sum_of_outputs`, `saved_for_backward` (None without
     training), and what is alive at the two peaks beyond what is alive throughout (`Live.by_kind`). `blocks` are what could be
@@ -115,6 +132,8 @@ class Memory:
     inference: Live
     optimizer: str = ""
     training: Live | None = None
+    decoding: Live | None = None
+    cache: Cache | None = None
     notes: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
     fit: Fit | None = None
@@ -132,8 +151,15 @@ class Memory:
 
     @property
     def last(self) -> Live:
-        """The pass that was asked for: the training step, if there is one."""
-        return self.training or self.inference
+        """The pass that was asked for: the training step or that of decoding, if there is one."""
+        return self.training or self.decoding or self.inference
+
+    @property
+    def passes(self) -> dict[str, Live]:
+        """All passes by their names."""
+        first = "prefill" if self.decoding else "inference"
+        found = {first: self.inference, "decoding": self.decoding, "training": self.training}
+        return {name: live for name, live in found.items() if live is not None}
 
     @property
     def peak_bytes(self) -> int:

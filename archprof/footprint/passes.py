@@ -14,12 +14,11 @@ from torch import fx, nn
 
 from archprof import inputs as given_inputs
 from archprof.build import Origin
-from archprof.errors import UnknownName
 from archprof.footprint import BACKWARD, BUFFERS, FORWARD, GRADIENTS, INPUTS, PARAMETERS, STATE, STEP, Live
 from archprof.footprint.attention import fused
 from archprof.footprint.autocast import CPU, casting
 from archprof.footprint.ledger import Ledger
-from archprof.footprint.optimizers import OPTIMIZERS
+from archprof.footprint.optimizers import optimizer as stepping
 from archprof.meta import DTYPES
 from archprof.trace import outputs_of
 from archprof.watch import Nodes, eagerly, watched_modules
@@ -96,13 +95,11 @@ def training(
     Gradients are not there when it starts, the optimizer's state is. Outputs and loss stay to the end, as in the usual loop.
     With several batches a step two of them run: the first makes the gradients, and all others are like the second.
     """
-    if optimizer not in OPTIMIZERS:
-        raise UnknownName("optimizer", optimizer, OPTIMIZERS)
     ledger = ledger or Ledger()
     module.train()
     with _settled(on, way) as autocast:
         values = _held(ledger, module, inputs, on)
-        stepper = OPTIMIZERS[optimizer]([p for p in module.parameters() if p.requires_grad], way.foreach)
+        stepper = stepping(optimizer, [p for p in module.parameters() if p.requires_grad], foreach=way.foreach)
         with torch.enable_grad(), ledger:
             for again in ("", " 2")[: way.accumulate]:
                 ledger.begin(FORWARD, again)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 
 from torch import nn
 from torch.utils.checkpoint import checkpoint
+
+from archprof.errors import UserError, did_you_mean
 
 
 def blocks_of(module: nn.Module) -> list[str]:
@@ -21,6 +24,29 @@ def blocks_of(module: nn.Module) -> list[str]:
         names = (f"{path}.{name}".strip(".") for name, child in part.named_children() if next(child.children(), None))
         found += names
     return found
+
+
+def chosen(name: str, module: nn.Module, blocks: Sequence[str], which: int | Sequence[str]) -> list[str]:
+    """Return the paths of what is to run again: the first so many blocks, or all that these names or patterns mean.
+
+    A pattern (`layer3*`) means blocks or, where none is called so, other modules, the outermost ones. Raises UserError for
+    what there is not in the model called `name`.
+    """
+    if isinstance(which, int):
+        if not 0 <= which <= len(blocks):
+            raise UserError(f"{name} has {len(blocks)} blocks to checkpoint, not {which}")
+        return list(blocks[:which])
+    paths = [path for path, _ in module.named_modules() if path]
+    found: set[str] = set()
+    for pattern in which:
+        meant = [path for path in blocks if fnmatchcase(path, pattern)]
+        meant = meant or [path for path in paths if fnmatchcase(path, pattern)]
+        if not meant:
+            there = f"its blocks are {blocks[0]} to {blocks[-1]}" if blocks else ""
+            advice = did_you_mean(pattern, [*blocks, *paths], there)
+            raise UserError(f"{name} has no block or module {pattern!r} to checkpoint; {advice}".rstrip("; "))
+        found.update(meant)
+    return [path for path in paths if path in found and not any(path.startswith(f"{other}.") for other in found)]
 
 
 @contextlib.contextmanager
