@@ -78,3 +78,16 @@ def test_what_names_nothing_is_told_in_one_line(which, message, capfd):
     assert message in capfd.readouterr().err
     with pytest.raises(archprof.UserError, match="has 4 blocks to checkpoint, not -1"):
         asked(-1)
+
+
+@pytest.mark.parametrize("which", [3, "layer3*", ["layer2", "layer4.1"]])
+def test_blocks_of_a_spec_run_again_as_modules_do(which):
+    spec, module = (
+        archprof.memory(name, train="sgd", batch=2, checkpoint=which) for name in ("resnet18", "torchvision:resnet18")
+    )
+    assert spec.blocks == module.blocks
+    assert spec.saved_for_backward == module.saved_for_backward
+    assert spec.peak_bytes == module.peak_bytes
+    # gradients of what comes behind a block that ran again are not taken for its own
+    paths = {block.path for block in spec.training.blocks if block.kind == "temporaries"}
+    assert "layer1.0.conv1" in paths

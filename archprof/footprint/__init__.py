@@ -125,7 +125,7 @@ class Memory:
 
     What others call activation memory is four numbers, in bytes: `sum_of_outputs`, `saved_for_backward` (None without
     training), and what is alive at the two peaks beyond what is alive throughout (`Live.by_kind`). `blocks` are what could be
-    checkpointed, by path.
+    checkpointed, by path; it ran `on` meta or, where it looks at its data, on the CPU.
     """
 
     model: str
@@ -137,6 +137,7 @@ class Memory:
     notes: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
     fit: Fit | None = None
+    on: str = "meta"
 
     def render(self, format: str = "table", *, width: int = 80, color: bool = False, unicode: bool = True) -> str:
         """Return this as `table` or `json`; raise UnknownName for another format."""
@@ -175,7 +176,7 @@ class Memory:
     def saved_for_backward(self) -> int | None:
         """What autograd keeps between forward and backward, each memory once, parameters and buffers left out.
 
-        The input that a checkpoint keeps is not among it: autograd does not see that.
+        What a checkpoint keeps, the input of its block, is among it.
         """
         if self.training is None:
             return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archprof.devices import Device
+from archprof.errors import UserError
 from archprof.footprint import Memory
 from archprof.footprint.fit import MOST, Change, Fit, largest
 
@@ -26,16 +27,27 @@ class Asked:
     cache: int = 0
 
 
-def fit(found: Memory, device: Device, ask: Callable[[Asked], Memory], asked: Asked, *, has_batch: bool) -> Fit:
-    """Return whether a model's memory fits a device; `ask` measures it otherwise than it was `asked` for."""
+def fit(
+    found: Memory, device: Device, ask: Callable[[Asked], Memory], asked: Asked, why: str = "", *, has_dtype: bool
+) -> Fit:
+    """Return whether a model's memory fits a device; `ask` measures it otherwise than it was `asked` for.
+
+    `why` says why its batch is not known, where it is not.
+    """
     limit = device.memory_bytes or 0
 
     def peak(**changed: Any) -> int:
         return ask(dataclasses.replace(asked, **changed)).peak_bytes
 
     batches, contexts = {asked.batch: found.peak_bytes}, {asked.cache: found.peak_bytes}
-    most = largest(lambda batch: peak(batch=batch), limit, batches) if has_batch else None
-    longest = None
+    most, longest = None, None
+    if found.on != "meta":
+        why = why or "it runs on the CPU, where larger ones may not fit"
+    if not why:
+        try:
+            most = largest(lambda batch: peak(batch=batch), limit, batches)
+        except UserError as error:
+            why = str(error)
     if found.cache is not None:
         positions = found.cache.positions or MOST
         longest = largest(lambda tokens: peak(cache=tokens), limit, contexts, min(positions, MOST))
@@ -45,6 +57,7 @@ def fit(found: Memory, device: Device, ask: Callable[[Asked], Memory], asked: As
         found.peak_bytes,
         most,
         batches.get(most or 0),
+        note=f"the largest batch is not known: {why}" if why else "",
         largest_context=longest,
         largest_context_peak_bytes=contexts.get(longest or 0),
     )
@@ -54,7 +67,7 @@ def fit(found: Memory, device: Device, ask: Callable[[Asked], Memory], asked: As
     if longest:
         changes.append(Change(f"context of {longest:,} tokens", contexts[longest], asked.batch, does_fit=True))
     changes += _checkpointing(found, limit, lambda number: peak(checkpoint=number), asked.batch)
-    for what, changed in _lighter(asked, has_dtype=has_batch):
+    for what, changed in _lighter(asked, has_dtype=has_dtype):
         bytes_ = peak(**changed)
         changes.append(Change(what, bytes_, asked.batch, does_fit=bytes_ <= limit))
     changes.sort(key=lambda change: not change.does_fit)

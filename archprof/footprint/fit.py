@@ -28,8 +28,8 @@ class Change:
 class Fit:
     """Whether a peak fits a device's memory, and the largest batch that does (None: not known, 0: not even one sample).
 
-    `largest_context` is that of a decoder: the most tokens in its cache. `changes` are there where it does not fit, those
-    that help first.
+    `largest_context` is that of a decoder: the most tokens in its cache. `note` says what is not known. `changes` are there
+    where it does not fit, those that help first.
     """
 
     device: Device
@@ -40,6 +40,7 @@ class Fit:
     changes: tuple[Change, ...] = ()
     largest_context: int | None = None
     largest_context_peak_bytes: int | None = None
+    note: str = ""
 
     @property
     def does_fit(self) -> bool:

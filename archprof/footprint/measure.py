@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from archprof.footprint.autocast import CPU, CUDA
 from archprof.footprint.ledger import Ledger, Memo
 from archprof.footprint.passes import Way, inference, training
 from archprof.footprint.recompute import blocks_of, chosen, recomputed
+from archprof.footprint.samples import batch_of, resized
 from archprof.meta import ALONE
 from archprof.optimizers import REMEMBERED
 from archprof.pipeline import opened_by
@@ -48,9 +50,11 @@ def memory(
     adam, adamw, adafactor or adam8bit. The loss is the least there can be: it keeps nothing, and its gradient is as large as
     the outputs. Attention is fused where the CPU's kernel would run. Workspace of kernels is not modelled.
     `on` names a device (`archprof list devices`), or is one, and asks whether that fits, for the largest batch that does, and
-    for what to change where it does not. `foreach` steps all parameters at once, as torch does by default on a GPU: so it is
-    taken with `on`, and else not. `checkpoint` asks what if these blocks of the network were checkpointed: the first so many,
-    or those of these names or patterns (`"layer3*"`); what the model checkpoints itself is always run as it does.
+    for what to change where it does not. The batch of a module is the size that the first axes of its inputs share, where it
+    is one (but for axes of 1); these axes are made longer, and all other inputs stay as they are. `foreach` steps all
+    parameters at once, as torch does by default on a GPU: so it is taken with `on`, and else not.
+    `checkpoint` asks what if these blocks of the network were checkpointed: the first so many, or those of these names or
+    patterns (`"layer3*"`); what the model checkpoints itself is always run as it does.
     `amp` runs it under torch.autocast of that type, bfloat16 or float16, with the casts of the CPU or, with `on`, of CUDA;
     `accumulate` adds the gradients of so many batches before a step.
     `cache` has a language model read so many tokens at once, and then the next one with these in its own cache: the peak is
@@ -77,20 +81,34 @@ def memory(
     foreach = bool(device) if foreach is None else foreach
     way = Way(amp, CUDA if device else CPU, accumulate, foreach)
     asked = Asked(train, batch, dtype, (checkpoint,) if isinstance(checkpoint, str) else checkpoint, cache)
-    ask = functools.partial(_measured, model, inputs, settings, {}, way)
+    is_named = isinstance(model, (str, os.PathLike, Spec))
     with ALONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = ask(asked)
+        ask = functools.partial(_measured, model, inputs, settings, {}, way, None)
         if not device:
-            return found
-        has_batch = isinstance(model, (str, Spec))
-        return dataclasses.replace(found, fit=fit(found, device, ask, asked, has_batch=has_batch))
+            return ask(asked)
+        why = ""
+        if not is_named:
+            size, why = batch_of(opened_by(model, inputs, batch, dtype, settings).inputs)
+            ask = functools.partial(_measured, model, inputs, settings, {}, way, size)
+            asked = dataclasses.replace(asked, batch=size)
+        found = ask(asked)
+        return dataclasses.replace(found, fit=fit(found, device, ask, asked, why, has_dtype=is_named))
 
 
 def _measured(
-    model: Any, inputs: Any, settings: Mapping[str, str] | None, memo: Memo, way: Way, asked: Asked
+    model: Any,
+    inputs: Any,
+    settings: Mapping[str, str] | None,
+    memo: Memo,
+    way: Way,
+    size: int | None,
+    asked: Asked,
 ) -> Memory:
-    opened = opened_by(model, inputs, asked.batch, asked.dtype, settings)
+    """Return the Memory of a model as it is asked; a module has inputs with a batch of that `size`, or None."""
+    opened = opened_by(model, inputs, asked.batch if size is None else 1, asked.dtype, settings)
+    if size is not None and asked.batch != size:
+        opened = dataclasses.replace(opened, inputs=resized(opened.inputs, size, asked.batch))
     return measured(opened, asked.train, memo, way, checkpoint=asked.checkpoint, tokens=asked.cache)
 
 
@@ -144,7 +162,7 @@ def _on(
     opaque = sorted(ledgers[0].opaque | ledgers[1].opaque)
     if opaque:
         notes += (f"without the memory of sparse tensors, which {', '.join(opaque)} read or make",)
-    return Memory(opened.name, alone, train, step, decoding, kept, notes, tuple(blocks))
+    return Memory(opened.name, alone, train, step, decoding, kept, notes, tuple(blocks), on=on)
 
 
 def _noted(way: Way, train: str) -> Iterator[str]:

@@ -26,6 +26,9 @@ from archprof.watch import Nodes, eagerly, watched_modules
 Loss = Callable[[Any], torch.Tensor]
 Autocast = Callable[[], contextlib.AbstractContextManager[Any]]
 
+RUNNER = "archprof_runner"
+"""Where a GraphModule says what runs it, if not `Nodes`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -146,7 +149,7 @@ def _held(ledger: Ledger, module: nn.Module, inputs: Mapping[str, Any], on: str)
 
 def _ran(module: nn.Module, values: dict[str, Any], ledger: Ledger, on: str) -> Any:
     if isinstance(module, fx.GraphModule):
-        return Nodes(module, ledger, frees=True).run(*values.values())
+        return module.meta.get(RUNNER, Nodes)(module, ledger, frees=True).run(*values.values())
     args, kwargs = given_inputs.call(module.forward, values)
     with torch.device(on), eagerly(), watched_modules(module, ledger):
         return module(*args, **kwargs)

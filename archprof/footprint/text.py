@@ -141,6 +141,8 @@ def fits(found: Fit) -> list[RenderableType]:
                 else "no context fits, not even of 1 token"
             )
         )
+    if found.note:
+        lines.append(Text(found.note))
     if found.changes:
         rows = [[c.what, units.size(c.peak_bytes), "fits" if c.does_fit else "does not fit"] for c in found.changes]
         lines.append(table_of(["with", "peak", ""], rows))
@@ -194,6 +196,7 @@ def fit_of(found: Fit) -> dict[str, Any]:
         "largest_peak_bytes": found.largest_peak_bytes,
         "largest_context": found.largest_context,
         "largest_context_peak_bytes": found.largest_context_peak_bytes,
+        "note": found.note,
         "changes": [dataclasses.asdict(change) for change in found.changes],
     }
 
