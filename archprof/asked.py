@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 
 def profiled(model: str, options: Mapping[str, Any]) -> Profile:
-    """Return the profile that the model options ask for."""
-    if options.get("time"):
-        return timed(model, options)
+    """Return the profile that the model options ask for, with columns of memory where they are to be shown."""
+    from archprof.footprint import COLUMNS
+
+    found = timed(model, options) if options.get("time") else counted(model, options)
+    wanted = {*options.get("columns", ()), options.get("sort"), options.get("metric")}
+    return found.with_memory() if wanted & COLUMNS.keys() else found
+
+
+def counted(model: str, options: Mapping[str, Any]) -> Profile:
+    """Return the profile that the model options ask for, of what follows from shapes."""
     from archprof.pipeline import profile
 
     optimizer = options["optimizer"] if options.get("backward") else ""

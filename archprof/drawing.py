@@ -66,7 +66,7 @@ def draw(models: Sequence[str], output: str, **options: Any) -> None:
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
     drawing = {name: options.pop(name) for name in DRAWING}
     drawing["metric"] = drawing["metric"] or options["convention"] or "macs"
-    options["time"] = drawing["metric"] == "time"
+    options.update(time=drawing["metric"] == "time", metric=drawing["metric"])
     if not output:
         raise click.UsageError("-o needs the name of a file or a folder")
     into_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - pathlib's raises for long names

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archprof.records import Column
+
 if TYPE_CHECKING:
     from archprof.footprint.fit import Fit
 
@@ -20,6 +22,13 @@ KINDS = (PARAMETERS, BUFFERS, INPUTS, CACHE, GRADIENTS, STATE, ACTIVATIONS, TEMP
 beyond gradients and state: the gradients of activations above all. The cache is what a language model keeps of its text."""
 
 FORWARD, BACKWARD, STEP = "forward", "backward", "step"
+
+SAVED = Column(
+    "saved_bytes", "bytes", "sum", "what autograd keeps of what an op makes, for the backward pass of training"
+)
+LIVE = Column("live_bytes", "bytes", "max", "bytes alive when an op ends in inference, weights and its inputs included")
+COLUMNS = {column.name: column for column in (SAVED, LIVE)}
+"""Columns of a profile that is asked for them."""
 
 
 @dataclass(slots=True)

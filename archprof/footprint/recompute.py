@@ -93,7 +93,8 @@ class Recomputing(Nodes):
         """Run the graph on its inputs."""
         self.args_iter = iter(args)
         result = None
-        for path, group in itertools.groupby(tuple(self.module.graph.nodes), self.block):
+        graph: fx.Graph = self.module.graph  # type: ignore[assignment]
+        for path, group in itertools.groupby(tuple(graph.nodes), self.block):
             nodes = list(group)
             result = self.again(nodes) if path else self.steps(nodes)
         return result
