@@ -13,21 +13,29 @@ from archprof.errors import UnknownName
 from archprof.options import RUN, terminal
 
 if TYPE_CHECKING:
-    from archprof.footprint import Memory
     from archprof.result import Profile
 
 
 def profiled(model: str, options: Mapping[str, Any]) -> Profile:
-    """Return the profile that the model options ask for."""
-    if options.get("time"):
-        return timed(model, options)
+    """Return the profile that the model options ask for, with columns of memory where they are to be shown."""
+    from archprof.footprint import COLUMNS
+
+    found = timed(model, options) if options.get("time") else counted(model, options)
+    return found.with_memory() if COLUMNS.keys() & named(options) else found
+
+
+def named(options: Mapping[str, Any]) -> list[str]:
+    """Return the columns that the options name."""
+    return [*options.get("columns", ()), *filter(None, [options.get("sort")])]
+
+
+def counted(model: str, options: Mapping[str, Any]) -> Profile:
+    """Return the profile that the model options ask for, of what follows from shapes."""
     from archprof.pipeline import profile
 
     optimizer = options["optimizer"] if options.get("backward") else ""
     wanted = {name: options.get(name, "") for name in ("convention", "on")}
-    field = any(
-        name in options.get("columns", ()) for name in ("receptive_field", "effective_stride", "effective_padding")
-    )
+    field = not {"receptive_field", "effective_stride", "effective_padding"}.isdisjoint(named(options))
     return profile(model, **chosen(options), **wanted, optimizer=optimizer, field=field)
 
 
@@ -48,7 +56,7 @@ def foreseen(model: str, options: Mapping[str, Any]) -> None:
     from archprof.records import Column
     from archprof.runs import kernels, measure
 
-    names, path = [*options.get("columns", ()), *filter(None, [options.get("sort")])], options.get("path", "")
+    names, path = named(options), options.get("path", "")
     if not names and not path:
         return
     profile = profiled(model, {**options, "time": False})
@@ -70,14 +78,6 @@ def signalled(model: str, options: Mapping[str, Any]) -> Profile:
     with shown() as tell:
         how = {"init": options["init"], "seed": options["seed"], "training": not options["evaluation"], "tell": tell}
         return signal(model, **chosen(options), **how)
-
-
-def remembered(model: str, options: Mapping[str, Any]) -> Memory:
-    """Return the memory that the options ask for."""
-    from archprof.footprint.measure import memory
-
-    how = {name: options[name] for name in ("on", "foreach", "checkpoint", "accumulate")}
-    return memory(model, **chosen(options), **how, train=options["train"] or "", amp=options["amp"] or "")
 
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ the ATen operations of that are counted. Nothing is multiplied by a factor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,20 +19,13 @@ from archprof.errors import UnknownName
 from archprof.graph import Graph
 from archprof.meta import DTYPES, Seen, empty, tensors_in
 from archprof.ops import facts
+from archprof.optimizers import COUNTED, TORCHS
 from archprof.records import Column, Facts, Tensor, Weight
 from archprof.trace import Traced
 
 MACS = Column("backward_macs", "count", "sum", "multiply-accumulates of the backward pass, by torch's autograd")
 FLOPS = Column("backward_flops", "count", "sum", "2 x backward MACs, and 1 per element of every other ATen operation")
 STEP = Column("optimizer_flops", "count", "sum", "the optimizer's step on the parameters an op owns")
-
-OPTIMIZERS: Mapping[str, Any] = {
-    "sgd": lambda p: torch.optim.SGD(p, foreach=False),
-    "momentum": lambda p: torch.optim.SGD(p, momentum=0.9, foreach=False),
-    "adam": lambda p: torch.optim.Adam(p, foreach=False),
-    "adamw": lambda p: torch.optim.AdamW(p, foreach=False),
-}
-"""Optimizers by name, with torch's defaults."""
 
 Counts = tuple[int, int]
 
@@ -43,8 +36,8 @@ def columns(traced: Traced, optimizer: str) -> list[tuple[Column, list[int | Non
     The gradient starts at every output of the network and goes where a trainable parameter waits for it; the inputs of the
     network want none. Raises UnknownName for an unknown optimizer.
     """
-    if optimizer not in OPTIMIZERS:
-        raise UnknownName("optimizer", optimizer, OPTIMIZERS)
+    if optimizer not in COUNTED:
+        raise UnknownName("optimizer", optimizer, COUNTED)
     graph = traced.graph
     wanted = gradients_wanted(traced)
     known: dict[Any, Counts | None] = {}
@@ -184,7 +177,8 @@ def step_flops(optimizer: str) -> int:
     """
     parameter = torch.nn.Parameter(torch.ones(1000))
     parameter.grad = torch.ones(1000)
-    stepper = OPTIMIZERS[optimizer]([parameter])
+    kind, settings = TORCHS[optimizer]
+    stepper = getattr(torch.optim, kind)([parameter], foreach=False, **settings)
     stepper.step()  # the first makes the state
     with Parts() as parts, torch.no_grad():
         stepper.step()

@@ -18,7 +18,6 @@ from archprof.asked import (
     chosen,
     default_format,
     profiled,
-    remembered,
     viewing,
     written,
 )
@@ -26,12 +25,12 @@ from archprof.bounds import Bound
 from archprof.diff_command import bound_option, diff, hold
 from archprof.drawing import draw
 from archprof.errors import DrawingError, ModelError, UserError
+from archprof.memory_command import memory
 from archprof.options import (
     Names,
     color_option,
     convention_option,
     device_option,
-    memory_options,
     model_options,
     terminal,
     timing_options,
@@ -240,21 +239,7 @@ def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
     click.echo(page(found, by, View(top=top, **terminal(color))), nl=False)
 
 
-@main.command()
-@click.argument("model")
-@model_options
-@memory_options
-@color_option
-def memory(model: str, color: str, **options: Any) -> None:
-    """Print the memory a model takes, who is alive at the peak, and whether it fits a device; nothing is allocated."""
-    if options["output"] is not None:
-        from archprof import plot, timeline
-
-        path = plot.checked(options["output"])
-        timeline.draw(remembered(model, options), path)
-        click.echo(f"wrote {path}", err=True)
-        return
-    click.echo(remembered(model, options).render(options["format"], **terminal(color)), nl=False)
+main.add_command(memory)
 
 
 @main.command()

@@ -58,13 +58,14 @@ def ops() -> tuple[list[str], Iterable[list[str]]]:
 
 
 def analyses() -> tuple[list[str], Iterable[list[str]]]:
-    """Return the columns of every analysis."""
+    """Return the columns of every analysis, and those of memory, which are there where they are asked for."""
     from archprof.analyses import ANALYSES
+    from archprof.footprint import COLUMNS
 
+    columns = [(name, column) for name in ANALYSES for column in ANALYSES[name].columns]
+    columns += [("memory", column) for column in COLUMNS.values()]
     return ["column", "unit", "total", "analysis", "meaning"], (
-        [column.name, column.unit, column.total, name, column.meaning]
-        for name in ANALYSES
-        for column in ANALYSES[name].columns
+        [column.name, column.unit, column.total, name, column.meaning] for name, column in columns
     )
 
 

@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from archprof.errors import UnknownName, UserError
+from archprof.optimizers import COUNTED
 from archprof.records import ITEM_BYTES, Tensor
 from archprof.sources import FLOATS
 
@@ -187,36 +188,9 @@ def signal_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that ask for what training costs."""
-    names = ("sgd", "momentum", "adam", "adamw")
     options = [
         click.option("--backward", is_flag=True, help="Count the backward pass and the optimizer's step too."),
-        click.option("--optimizer", type=click.Choice(names), default="adamw", show_default=True, help="Whose step."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def memory_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say whose memory is asked for, and where it is to fit."""
-    names = ("sgd", "momentum", "adam", "adamw", "adafactor", "adam8bit")
-    options = [
-        click.option("--train", type=click.Choice(names), help="A training step too, with this optimizer."),
-        click.option("--on", default="", metavar="DEVICE", help="Does it fit there (archprof list devices)?"),
-        click.option(
-            "--foreach/--no-foreach",
-            default=None,
-            help="The optimizer steps all parameters at once.  [default: with --on, as on a GPU]",
-        ),
-        click.option("--checkpoint", type=click.IntRange(min=0), default=0, help="As if the first N blocks ran again."),
-        click.option(
-            "--amp", type=click.Choice(["bfloat16", "float16"]), help="Under autocast; its casts are CUDA's with --on."
-        ),
-        click.option(
-            "--accumulate", type=click.IntRange(min=1), default=1, help="Add the gradients of N batches before a step."
-        ),
-        click.option("-o", "--output", help="Plot it over the pass instead: x.svg, x.pdf or x.png."),
-        click.option("--format", type=click.Choice(["table", "json"]), default="table", show_default=True),
+        click.option("--optimizer", type=click.Choice(COUNTED), default="adamw", show_default=True, help="Whose step."),
     ]
     for option in reversed(options):
         command = option(command)

@@ -274,6 +274,15 @@ class Profile:
             raise UserError("only what `profile` returned can be asked for its receptive fields")
         return fields_of(self._run[0], input)
 
+    def with_memory(self) -> Profile:
+        """Return this with the columns `saved_bytes` and `live_bytes`: what autograd keeps of an op, what is alive as it ends.
+
+        Raises UserError for a profile made by other means, and where the model cannot run so.
+        """
+        from archprof.footprint.columns import with_memory
+
+        return with_memory(self)
+
     def to_json(self) -> str:
         """Return the whole profile as one JSON document (`archprof/renderers/profile.schema.json`)."""
         return self.render("json")

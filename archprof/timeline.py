@@ -9,6 +9,7 @@ from archprof import units
 from archprof.footprint import (
     ACTIVATIONS,
     BUFFERS,
+    CACHE,
     GRADIENTS,
     INPUTS,
     KINDS,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {
-    PARAMETERS: "#0072b2", BUFFERS: "#8c8c8c", INPUTS: "#56b4e9", GRADIENTS: "#cc79a7", STATE: "#009e73",
+    PARAMETERS: "#0072b2", BUFFERS: "#8c8c8c", INPUTS: "#56b4e9", CACHE: "#f0e442", GRADIENTS: "#cc79a7", STATE: "#009e73",
     ACTIVATIONS: "#d55e00", TEMPORARIES: "#e69f00",
 }  # fmt: skip
 """Okabe and Ito's, one a kind."""
@@ -41,13 +42,14 @@ def draw(memory: Memory, path: str | os.PathLike[str]) -> None:
 
 
 def drawn(memory: Memory) -> Figure:
-    """Return the figure: a panel for the pass of inference, and one for the training step where there is one."""
+    """Return the figure, a panel a pass: inference, and the training step or that of decoding where there is one."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    passes = {"inference": memory.inference}
-    if memory.training is not None:
-        passes[f"a training step with {memory.optimizer}"] = memory.training
+    names = {"training": f"a training step with {memory.optimizer}"}
+    if memory.cache is not None:
+        names = {"prefill": f"reading {memory.cache.tokens:,} tokens", "decoding": "decoding the next one"}
+    passes = {names.get(name, name): live for name, live in memory.passes.items()}
     figure = Figure(figsize=(7.2, 0.7 + 2.5 * len(passes)), layout="constrained")
     panels = figure.subplots(len(passes), 1, squeeze=False)[:, 0]
     for axes, (name, live) in zip(panels, passes.items(), strict=True):

@@ -8,17 +8,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from archprof.records import Column
+
 if TYPE_CHECKING:
     from archprof.footprint.fit import Fit
 
 PARAMETERS, BUFFERS, INPUTS = "parameters", "buffers", "inputs"
 GRADIENTS, STATE = "gradients", "optimizer state"
 ACTIVATIONS, TEMPORARIES = "activations", "temporaries"
-KINDS = (PARAMETERS, BUFFERS, INPUTS, GRADIENTS, STATE, ACTIVATIONS, TEMPORARIES)
+CACHE = "KV cache"
+KINDS = (PARAMETERS, BUFFERS, INPUTS, CACHE, GRADIENTS, STATE, ACTIVATIONS, TEMPORARIES)
 """What memory is for. Activations are what the forward pass makes; temporaries what the backward pass and the optimizer make
-beyond gradients and state: the gradients of activations above all."""
+beyond gradients and state: the gradients of activations above all. The cache is what a language model keeps of its text."""
 
 FORWARD, BACKWARD, STEP = "forward", "backward", "step"
+
+SAVED = Column(
+    "saved_bytes", "bytes", "sum", "what autograd keeps of what an op makes, for the backward pass of training"
+)
+LIVE = Column("live_bytes", "bytes", "max", "bytes alive when an op ends in inference, weights and its inputs included")
+COLUMNS = {column.name: column for column in (SAVED, LIVE)}
+"""Columns of a profile that is asked for them."""
 
 
 @dataclass(slots=True)
@@ -115,21 +125,40 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """What a decoder keeps of the `tokens` of each of `batch` texts: `bytes` in all.
+
+    The next token of one text adds `bytes_per_token`. `positions` is how many tokens the model is made for, if it says so.
+    """
+
+    tokens: int
+    batch: int
+    bytes: int
+    bytes_per_token: int
+    positions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """The memory of a model: of a pass of inference and, with an `optimizer`, of a training step after the first.
 
+    With a `cache`, `inference` is the pass that reads its tokens at once, and `decoding` one that reads the next one.
+
     What others call activation memory is four numbers, in bytes: `sum_of_outputs`, `saved_for_backward` (None without
     training), and what is alive at the two peaks beyond what is alive throughout (`Live.by_kind`). `blocks` are what could be
-    checkpointed, by path.
+    checkpointed, by path; it ran `on` meta or, where it looks at its data, on the CPU.
     """
 
     model: str
     inference: Live
     optimizer: str = ""
     training: Live | None = None
+    decoding: Live | None = None
+    cache: Cache | None = None
     notes: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
     fit: Fit | None = None
+    on: str = "meta"
 
     def render(self, format: str = "table", *, width: int = 80, color: bool = False, unicode: bool = True) -> str:
         """Return this as `table` or `json`; raise UnknownName for another format."""
@@ -144,8 +173,15 @@ class Memory:
 
     @property
     def last(self) -> Live:
-        """The pass that was asked for: the training step, if there is one."""
-        return self.training or self.inference
+        """The pass that was asked for: the training step or that of decoding, if there is one."""
+        return self.training or self.decoding or self.inference
+
+    @property
+    def passes(self) -> dict[str, Live]:
+        """All passes by their names."""
+        first = "prefill" if self.decoding else "inference"
+        found = {first: self.inference, "decoding": self.decoding, "training": self.training}
+        return {name: live for name, live in found.items() if live is not None}
 
     @property
     def peak_bytes(self) -> int:
@@ -161,7 +197,7 @@ class Memory:
     def saved_for_backward(self) -> int | None:
         """What autograd keeps between forward and backward, each memory once, parameters and buffers left out.
 
-        The input that a checkpoint keeps is not among it: autograd does not see that.
+        What a checkpoint keeps, the input of its block, is among it.
         """
         if self.training is None:
             return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from archprof.devices import Device
 
 MOST = 1 << 20
-"""The largest batch that is looked for."""
+"""The largest batch, or context, that is looked for."""
 STRAIGHT = 5
 """So often the next guess is on a straight line; after that the rest is halved."""
 
@@ -28,7 +28,8 @@ class Change:
 class Fit:
     """Whether a peak fits a device's memory, and the largest batch that does (None: not known, 0: not even one sample).
 
-    `changes` are there where it does not fit, those that help first.
+    `largest_context` is that of a decoder: the most tokens in its cache. `note` says what is not known. `changes` are there
+    where it does not fit, those that help first.
     """
 
     device: Device
@@ -37,6 +38,9 @@ class Fit:
     largest_batch: int | None = None
     largest_peak_bytes: int | None = None
     changes: tuple[Change, ...] = ()
+    largest_context: int | None = None
+    largest_context_peak_bytes: int | None = None
+    note: str = ""
 
     @property
     def does_fit(self) -> bool:
@@ -44,23 +48,23 @@ class Fit:
         return self.peak_bytes <= self.limit_bytes
 
 
-def largest_batch(peak: Callable[[int], int], limit: int, known: dict[int, int]) -> int:
-    """Return the largest batch whose peak is within the limit, 0 where there is none; MOST where nothing stops it.
+def largest(peak: Callable[[int], int], limit: int, known: dict[int, int], most: int = MOST) -> int:
+    """Return the largest number (a batch, or tokens) whose peak is within the limit, 0 for none; `most` at the most.
 
     Peaks grow almost as a straight line, so that each guess is where the line through the two nearest known points meets the
-    limit. `known` has peaks by batch, at least one, and gets those that were asked for.
+    limit. `known` has peaks by number, at least one, and gets those that were asked for.
 
-    >>> largest_batch(lambda batch: 100 + 7 * batch, 1000, {1: 107})
+    >>> largest(lambda batch: 100 + 7 * batch, 1000, {1: 107})
     128
     """
-    low, high = 0, MOST + 1
+    low, high = 0, most + 1
     for tries in itertools.count():
-        fitting = [batch for batch, bytes_ in known.items() if bytes_ <= limit]
+        fitting = [number for number, bytes_ in known.items() if bytes_ <= limit]
         low = max([low, *fitting])
-        high = min([high, *(batch for batch in known if batch not in fitting)])
-        if high - low <= 1 or low >= MOST:
-            return min(low, MOST)
-        guess = 2 * low if high > MOST else (low + high) // 2
+        high = min([high, *(number for number in known if number not in fitting)])
+        if high - low <= 1 or low >= most:
+            return min(low, most)
+        guess = 2 * low if high > most else (low + high) // 2
         if len(known) > 1 and tries < STRAIGHT:
             guess = _crossing(known, limit)
         guess = min(max(guess, low + 1), high - 1)

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archprof.devices import Device, meant
 from archprof.errors import UnknownName, UserError
-from archprof.footprint import Memory
+from archprof.footprint import Memory, cache
+from archprof.footprint.advice import Asked, fit
 from archprof.footprint.autocast import CPU, CUDA
-from archprof.footprint.fit import Change, Fit, largest_batch
 from archprof.footprint.ledger import Ledger, Memo
-from archprof.footprint.optimizers import OPTIMIZERS
 from archprof.footprint.passes import Way, inference, training
-from archprof.footprint.recompute import blocks_of, recomputed
+from archprof.footprint.recompute import blocks_of, chosen, recomputed
+from archprof.footprint.samples import batch_of, resized
 from archprof.meta import ALONE
+from archprof.optimizers import REMEMBERED
 from archprof.pipeline import opened_by
 from archprof.records import Spec
 from archprof.sources import Opened
 from archprof.substrate import with_weights
 
 AMP = ("", "bfloat16", "float16")
-LIGHTER = ("adam8bit", "momentum", "adafactor", "sgd")
-"""Optimizers that may need less memory, those first that are closest to Adam."""
 
 
 def memory(
@@ -38,9 +38,10 @@ def memory(
     settings: Mapping[str, str] | None = None,
     on: str | Device = "",
     foreach: bool | None = None,
-    checkpoint: int = 0,
+    checkpoint: int | str | Sequence[str] = 0,
     amp: str = "",
     accumulate: int = 1,
+    cache: int = 0,
 ) -> Memory:
     """Return the Memory of a model: who is alive when in a pass of inference and, with `train`, in a training step.
 
@@ -48,19 +49,23 @@ def memory(
     adam, adamw, adafactor or adam8bit. The loss is the least there can be: it keeps nothing, and its gradient is as large as
     the outputs. Attention is fused where the CPU's kernel would run. Workspace of kernels is not modelled.
     `on` names a device (`archprof list devices`), or is one, and asks whether that fits, for the largest batch that does, and
-    for what to change where it does not. `foreach` steps all parameters at once, as torch does by default on a GPU: so it is
-    taken with `on`, and else not. `checkpoint` asks what if the first so many blocks of the network were checkpointed; what
-    the model checkpoints itself is always run as it does.
+    for what to change where it does not. The batch of a module is the size that the first axes of its inputs share, where it
+    is one (but for axes of 1); these axes are made longer, and all other inputs stay as they are. `foreach` steps all
+    parameters at once, as torch does by default on a GPU: so it is taken with `on`, and else not.
+    `checkpoint` asks what if these blocks of the network were checkpointed: the first so many, or those of these names or
+    patterns (`"layer3*"`); what the model checkpoints itself is always run as it does.
     `amp` runs it under torch.autocast of that type, bfloat16 or float16, with the casts of the CPU or, with `on`, of CUDA;
     `accumulate` adds the gradients of so many batches before a step.
+    `cache` has a language model read so many tokens at once, and then the next one with these in its own cache: the peak is
+    that of the latter, and with `on` the largest context that fits is told.
     Raises UserError where the model cannot run.
 
     >>> found = memory("lenet5", train="momentum", batch=4)
     >>> found.inference.peak_bytes, found.peak_bytes == sum(block.bytes for block in found.last.at_peak)
     (413736, True)
     """
-    if train and train not in OPTIMIZERS:
-        raise UnknownName("optimizer", train, OPTIMIZERS)
+    if train and train not in REMEMBERED:
+        raise UnknownName("optimizer", train, REMEMBERED)
     device = meant(on)
     if device and device.memory_bytes is None:
         raise UserError(f"how much memory {device.name} has is not known")
@@ -68,61 +73,26 @@ def memory(
         raise UnknownName("type of autocast", amp, filter(None, AMP))
     if accumulate < 1:
         raise UserError(f"gradients are accumulated over 1 batch or more, not {accumulate}")
+    if cache < 0:
+        raise UserError(f"a cache has 1 token or more, not {cache}")
+    if cache and train:
+        raise UserError("a training step keeps no cache: ask for one of the two")
     foreach = bool(device) if foreach is None else foreach
     way = Way(amp, CUDA if device else CPU, accumulate, foreach)
-    asked = functools.partial(_measured, model, inputs, settings, {}, way)
+    asked = Asked(train, batch, dtype, (checkpoint,) if isinstance(checkpoint, str) else checkpoint, cache)
+    is_named = isinstance(model, (str, os.PathLike, Spec))
     with ALONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = asked(train, batch, dtype, checkpoint)
+        ask = functools.partial(_measured, model, inputs, settings, {}, way, None)
         if not device:
-            return found
-        has_batch = isinstance(model, (str, Spec))
-        return dataclasses.replace(found, fit=fit(found, device, asked, train, batch, dtype, has_batch=has_batch))
-
-
-def fit(
-    found: Memory, device: Device, asked: Any, train: str, batch: int, dtype: str | None, *, has_batch: bool
-) -> Fit:
-    """Return whether a model's memory fits a device; `asked` measures another optimizer, batch and dtype."""
-    limit = device.memory_bytes or 0
-
-    def peak(number: int) -> int:
-        return asked(train, number, dtype).peak_bytes
-
-    known = {batch: found.peak_bytes}
-    most = largest_batch(peak, limit, known) if has_batch else None
-    result = Fit(device, limit, found.peak_bytes, most, known.get(most or 0))
-    if result.does_fit:
-        return result
-    others: list[tuple[str, str, str | None]] = []
-    if has_batch and dtype in {None, "float32", "float64"}:
-        others.append(("dtype bfloat16", train, "bfloat16"))
-    if train in {"adam", "adamw"}:
-        others += [(f"optimizer {name}", name, dtype) for name in LIGHTER]
-        if has_batch and dtype in {None, "float32", "float64"}:
-            others += [(f"dtype bfloat16, optimizer {name}", name, "bfloat16") for name in LIGHTER]
-    changes = [Change(f"batch {most}", known[most], most, does_fit=True)] if most else []
-    changes += _checkpointing(found, limit, lambda number: asked(train, batch, dtype, number).peak_bytes, batch)
-    for what, optimizer, kind in others:
-        bytes_ = asked(optimizer, batch, kind).peak_bytes
-        changes.append(Change(what, bytes_, batch, does_fit=bytes_ <= limit))
-    changes.sort(key=lambda change: not change.does_fit)
-    return dataclasses.replace(result, changes=tuple(changes))
-
-
-def _checkpointing(found: Memory, limit: int, peak: Callable[[int], int], batch: int) -> list[Change]:
-    """Return what checkpointing the fewest blocks that make it fit gives; all of them where that is not enough."""
-    if found.training is None or not found.blocks:
-        return []
-    low, high = 0, len(found.blocks)
-    known = {high: peak(high)}
-    while known[high] <= limit and high - low > 1:
-        middle = (low + high) // 2
-        known[middle] = peak(middle)
-        low, high = (low, middle) if known[middle] <= limit else (middle, high)
-    which = found.blocks[0] if high == 1 else f"{found.blocks[0]} to {found.blocks[high - 1]}"
-    what = f"checkpointing {which} ({high} of {len(found.blocks)} blocks)"
-    return [Change(what, known[high], batch, does_fit=known[high] <= limit)]
+            return ask(asked)
+        why = ""
+        if not is_named:
+            size, why = batch_of(opened_by(model, inputs, batch, dtype, settings).inputs)
+            ask = functools.partial(_measured, model, inputs, settings, {}, way, size)
+            asked = dataclasses.replace(asked, batch=size)
+        found = ask(asked)
+        return dataclasses.replace(found, fit=fit(found, device, ask, asked, why, has_dtype=is_named))
 
 
 def _measured(
@@ -131,17 +101,21 @@ def _measured(
     settings: Mapping[str, str] | None,
     memo: Memo,
     way: Way,
-    train: str,
-    batch: int,
-    dtype: str | None,
-    checkpoint: int = 0,
+    size: int | None,
+    asked: Asked,
 ) -> Memory:
-    return measured(opened_by(model, inputs, batch, dtype, settings), train, memo, way, checkpoint=checkpoint)
+    """Return the Memory of a model as it is asked; a module has inputs with a batch of that `size`, or None."""
+    opened = opened_by(model, inputs, asked.batch if size is None else 1, asked.dtype, settings)
+    if size is not None and asked.batch != size:
+        opened = dataclasses.replace(opened, inputs=resized(opened.inputs, size, asked.batch))
+    return measured(opened, asked.train, memo, way, checkpoint=asked.checkpoint, tokens=asked.cache)
 
 
-def measured(opened: Opened, train: str, memo: Memo, way: Way, *, checkpoint: int = 0) -> Memory:
+def measured(
+    opened: Opened, train: str, memo: Memo, way: Way, *, checkpoint: int | Sequence[str] = 0, tokens: int = 0
+) -> Memory:
     """Return the Memory of an opened model: on meta or, where it looks at its data, on the CPU."""
-    how = {"way": way, "checkpoint": checkpoint}
+    how: dict[str, Any] = {"way": way, "checkpoint": checkpoint, "tokens": tokens}
     errors = (RuntimeError, TypeError, ValueError, NotImplementedError)
     try:
         return _on(opened, opened.module, train, "meta", memo, opened.notes, **how)
@@ -165,21 +139,29 @@ def _on(
     notes: tuple[str, ...],
     *,
     way: Way,
-    checkpoint: int,
+    checkpoint: int | Sequence[str],
+    tokens: int,
 ) -> Memory:
-    ledgers = Ledger(memo), Ledger(memo)
-    alone = inference(module, opened.inputs, on, ledgers[0], way)
-    blocks, step = blocks_of(module), None
-    if checkpoint > len(blocks):
-        raise UserError(f"{opened.name} has {len(blocks)} blocks to checkpoint, not {checkpoint}")
+    blocks = blocks_of(module)
+    again = chosen(opened.name, module, blocks, checkpoint)
+    ledgers = [Ledger(memo), Ledger(memo)]
+    step, decoding, kept = None, None, None
+    if tokens:
+        cache.checked(opened.name, module, opened.inputs)
+        alone = cache.prefilled(module, opened.inputs, tokens, on, ledgers[0], way)
+        decoding, kept = cache.decoded(module, opened.inputs, tokens, on, ledgers[1], way)
+    else:
+        alone = inference(module, opened.inputs, on, ledgers[0], way)
     if train:
-        with recomputed(module, blocks[:checkpoint]):
+        with recomputed(module, again):
             step = training(module, opened.inputs, train, on, ledgers[1], way=way)
     notes += tuple(_noted(way, train))
+    if kept and kept.positions and tokens > kept.positions:
+        notes += (f"it is made for texts of {kept.positions:,} tokens, and this one is longer",)
     opaque = sorted(ledgers[0].opaque | ledgers[1].opaque)
     if opaque:
         notes += (f"without the memory of sparse tensors, which {', '.join(opaque)} read or make",)
-    return Memory(opened.name, alone, train, step, notes, tuple(blocks))
+    return Memory(opened.name, alone, train, step, decoding, kept, notes, tuple(blocks), on=on)
 
 
 def _noted(way: Way, train: str) -> Iterator[str]:

@@ -1,11 +1,14 @@
-"""Optimizers by name: torch's own run on meta, and one that is known by its formula alone."""
+"""Optimizers that are run on meta: torch's own, and one that is known by its formula alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
+
+from archprof.errors import UnknownName
+from archprof.optimizers import BY_FORMULA, REMEMBERED, TORCHS
 
 
 class Adam8bit(torch.optim.Optimizer):
@@ -35,13 +38,14 @@ class Adam8bit(torch.optim.Optimizer):
                     state[f"{name}_scale"] = parameter.new_zeros(-(-size // self.BLOCK), dtype=torch.float32)
 
 
-OPTIMIZERS: Mapping[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": lambda p, foreach: torch.optim.SGD(p, foreach=foreach),
-    "momentum": lambda p, foreach: torch.optim.SGD(p, momentum=0.9, foreach=foreach),
-    "adam": lambda p, foreach: torch.optim.Adam(p, foreach=foreach),
-    "adamw": lambda p, foreach: torch.optim.AdamW(p, foreach=foreach),
-    "adafactor": lambda p, foreach: torch.optim.Adafactor(p, foreach=False),  # noqa: ARG005 - nor has torch
-    "adam8bit": lambda p, foreach: Adam8bit(p),  # noqa: ARG005 - it has one way
-}
-"""Optimizers with torch's defaults; `foreach` steps all parameters at once, as torch does on a GPU, at the price of temporaries
-as large as all of them."""
+def optimizer(name: str, parameters: Iterable[torch.nn.Parameter], *, foreach: bool = False) -> torch.optim.Optimizer:
+    """Return an optimizer of these parameters; raise UnknownName where there is none of that name.
+
+    `foreach` steps all parameters at once, as torch does on a GPU, at the price of temporaries as large as all of them.
+    """
+    if name not in REMEMBERED:
+        raise UnknownName("optimizer", name, REMEMBERED)
+    if name == BY_FORMULA:
+        return Adam8bit(parameters)  # it has one way
+    kind, settings = TORCHS[name]
+    return getattr(torch.optim, kind)(parameters, foreach=foreach and name != "adafactor", **settings)  # nor has torch

@@ -13,12 +13,11 @@ from torch import fx, nn
 
 from archprof import inputs as given_inputs
 from archprof.build import Origin
-from archprof.errors import UnknownName
 from archprof.footprint import BACKWARD, BUFFERS, FORWARD, GRADIENTS, INPUTS, PARAMETERS, STATE, STEP, Live
 from archprof.footprint.attention import fused
 from archprof.footprint.autocast import CPU, casting
 from archprof.footprint.ledger import Ledger
-from archprof.footprint.optimizers import OPTIMIZERS
+from archprof.footprint.optimizers import optimizer as stepping
 from archprof.footprint.ruled import kernels_imported
 from archprof.meta import DTYPES
 from archprof.trace import outputs_of
@@ -26,6 +25,9 @@ from archprof.watch import Nodes, eagerly, watched_modules
 
 Loss = Callable[[Any], torch.Tensor]
 Autocast = Callable[[], contextlib.AbstractContextManager[Any]]
+
+RUNNER = "archprof_runner"
+"""Where a GraphModule says what runs it, if not `Nodes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,12 @@ def training(
     Gradients are not there when it starts, the optimizer's state is. Outputs and loss stay to the end, as in the usual loop.
     With several batches a step two of them run: the first makes the gradients, and all others are like the second.
     """
-    if optimizer not in OPTIMIZERS:
-        raise UnknownName("optimizer", optimizer, OPTIMIZERS)
     ledger = ledger or Ledger()
     kernels_imported()  # optimizers take torch's compiler, and most of autograd torch's kernels
     module.train()
     with _settled(on, way) as autocast:
         values = _held(ledger, module, inputs, on)
-        stepper = OPTIMIZERS[optimizer]([p for p in module.parameters() if p.requires_grad], way.foreach)
+        stepper = stepping(optimizer, [p for p in module.parameters() if p.requires_grad], foreach=way.foreach)
         with torch.enable_grad(), ledger:
             for again in ("", " 2")[: way.accumulate]:
                 ledger.begin(FORWARD, again)
@@ -150,7 +150,7 @@ def _held(ledger: Ledger, module: nn.Module, inputs: Mapping[str, Any], on: str)
 
 def _ran(module: nn.Module, values: dict[str, Any], ledger: Ledger, on: str) -> Any:
     if isinstance(module, fx.GraphModule):
-        return Nodes(module, ledger, frees=True).run(*values.values())
+        return module.meta.get(RUNNER, Nodes)(module, ledger, frees=True).run(*values.values())
     args, kwargs = given_inputs.call(module.forward, values)
     with torch.device(on), eagerly(), watched_modules(module, ledger):
         return module(*args, **kwargs)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from archprof import units
 from archprof.errors import UnknownName
-from archprof.footprint import KINDS, Block, Live, Memory
+from archprof.footprint import KINDS, Block, Cache, Live, Memory
 from archprof.footprint.allocator import arena_bytes, reserved
 from archprof.footprint.fit import MOST, Fit
 from archprof.renderers import View
@@ -39,6 +39,8 @@ def as_table(found: Memory, view: View) -> str:
     """Return the terminal's page: by kind, who is alive at the peak, the course of a pass, and whether it fits."""
     live = found.last
     what = f"a training step with {found.optimizer}" if found.training else "inference"
+    if found.cache is not None:
+        what = f"decoding a token after {found.cache.tokens:,}"
     head = f"{found.model}: {units.size(found.peak_bytes)} at the peak of {what}"
     parts: list[RenderableType] = [Text(head), kinds(found), *numbers(found), Text(), *peak(live), Text()]
     parts += [*course(live, view)]
@@ -60,23 +62,34 @@ def table_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
 
 def kinds(found: Memory) -> RenderableType:
     """Return the bytes by kind at the peaks."""
-    passes = [found.inference, *([found.training] if found.training else [])]
-    names = ["at the peak of", "inference", *(["training"] if found.training else [])]
-    parts = [live.by_kind(live.peak_at) for live in passes]
+    passes = found.passes
+    parts = [live.by_kind(live.peak_at) for live in passes.values()]
     rows = [[kind, *(units.size(part[kind]) for part in parts)] for kind in KINDS if any(part[kind] for part in parts)]
-    return table_of(names, [*rows, ["together", *(units.size(live.peak_bytes) for live in passes)]])
+    together = ["together", *(units.size(live.peak_bytes) for live in passes.values())]
+    return table_of(["at the peak of", *passes], [*rows, together])
 
 
 def numbers(found: Memory) -> list[Text]:
     """Return the numbers that go by the name of activation memory."""
-    lines = [f"sum of outputs {units.size(found.sum_of_outputs)}, if nothing were freed"]
+    of = "sum of the prefill's outputs" if found.cache else "sum of outputs"
+    lines = [f"{of} {units.size(found.sum_of_outputs)}, if nothing were freed"]
     if found.saved_for_backward is not None:
         lines.append(f"saved for backward {units.size(found.saved_for_backward)}")
     held = reserved(found.last)
     below = f"CUDA's allocator: {units.size(held.allocated_bytes)} in blocks of 512 B, {units.size(held.reserved_bytes)} reserved"
-    if found.training is None:
+    if found.last is found.inference:
         below += f"; one arena for all it makes: {units.size(arena_bytes(found.inference))}"
-    return [Text("; ".join(lines)), Text(below)]
+    kept = [Text(f"KV cache: {cached(found.cache)}")] if found.cache is not None else []
+    return [*kept, Text("; ".join(lines)), Text(below)]
+
+
+def cached(cache: Cache) -> str:
+    """Return how large a cache is, and how it grows."""
+    of = f"{cache.tokens:,} tokens" if cache.batch == 1 else f"{cache.batch:,} x {cache.tokens:,} tokens"
+    grows = (
+        f"{cache.bytes_per_token:,} bytes more for the next token" if cache.bytes_per_token else "no more from here on"
+    )
+    return f"{units.size(cache.bytes)} for {of}, {grows}{' of a text' if cache.batch > 1 and cache.bytes_per_token else ''}"
 
 
 def peak(live: Live) -> list[RenderableType]:
@@ -119,6 +132,17 @@ def fits(found: Fit) -> list[RenderableType]:
         lines.append(Text(f"the largest batch that fits: {more}{found.largest_batch:,}, {size}"))
     elif found.largest_batch == 0:
         lines.append(Text("no batch fits, not even of 1"))
+    if found.largest_context is not None:
+        size = units.size(found.largest_context_peak_bytes or 0)
+        lines.append(
+            Text(
+                f"the largest context that fits: {found.largest_context:,} tokens, {size}"
+                if found.largest_context
+                else "no context fits, not even of 1 token"
+            )
+        )
+    if found.note:
+        lines.append(Text(found.note))
     if found.changes:
         rows = [[c.what, units.size(c.peak_bytes), "fits" if c.does_fit else "does not fit"] for c in found.changes]
         lines.append(table_of(["with", "peak", ""], rows))
@@ -136,6 +160,8 @@ def as_json(found: Memory, view: View) -> str:  # noqa: ARG001 - a document is w
         "arena_bytes": arena_bytes(found.inference),
         "inference": pass_of(found.inference),
         "training": pass_of(found.training) if found.training else None,
+        "decoding": pass_of(found.decoding) if found.decoding else None,
+        "cache": dataclasses.asdict(found.cache) if found.cache else None,
         "fit": fit_of(found.fit) if found.fit else None,
         "notes": list(found.notes),
         "not_modelled": NOT_MODELLED,
@@ -168,6 +194,9 @@ def fit_of(found: Fit) -> dict[str, Any]:
         "does_fit": found.does_fit,
         "largest_batch": found.largest_batch,
         "largest_peak_bytes": found.largest_peak_bytes,
+        "largest_context": found.largest_context,
+        "largest_context_peak_bytes": found.largest_context_peak_bytes,
+        "note": found.note,
         "changes": [dataclasses.asdict(change) for change in found.changes],
     }
 

@@ -69,10 +69,10 @@ def written(profiles: Sequence[Profile], *, on: Sequence[str] = (), train: str =
     if not 1 <= len(profiles) <= MOST:
         raise UserError(f"a report is about 1 to {MOST} networks, not {len(profiles)}")
     if train:
-        from archprof.footprint.optimizers import OPTIMIZERS
+        from archprof.optimizers import REMEMBERED
 
-        if train not in OPTIMIZERS:
-            raise UnknownName("optimizer", train, OPTIMIZERS)
+        if train not in REMEMBERED:
+            raise UnknownName("optimizer", train, REMEMBERED)
     devices = [find(name) for name in on or DEVICES]
     chapters = []
     for number, profile in enumerate(profiles):

@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from archprof import inputs as given_inputs
 from archprof import memory, units
-from archprof.footprint.optimizers import OPTIMIZERS
+from archprof.footprint.optimizers import optimizer as stepping
 from archprof.footprint.passes import least_loss
 from archprof.pipeline import opened_by
 from archprof.substrate import with_weights
@@ -32,7 +32,7 @@ def allocated(module: torch.nn.Module, inputs: Any, optimizer: str) -> int:
     module.train()
     values = {name: given_inputs.on("cpu", value) for name, value in inputs.items()}
     args, kwargs = given_inputs.call(module.forward, values)
-    stepper = OPTIMIZERS[optimizer](list(module.parameters()), False)
+    stepper = stepping(optimizer, list(module.parameters()))
 
     def step() -> None:
         result = module(*args, **kwargs)
