@@ -120,10 +120,9 @@ def together(values: Sequence[float], unit: str) -> list[str]:
     >>> together([102_228_128, 1_404_928, 512], "bytes"), together([0.00123, 4.2e-5, 4.2e-7], "s")
     (['97.49 MiB', '1.340 MiB', '512 B'], ['1.230 ms', '0.042 ms', '420.0 ns'])
     """
-    number, _, prefixed = written(max(map(abs, values), default=0), unit).partition(" ")
-    if "." not in number or not prefixed:
+    factor, prefixed = common(values, unit)
+    if factor == 1 or not prefixed:
         return [written(value, unit) for value in values]
-    factor = _step(prefixed, unit)
     scaled = [value / factor for value in values]
     return [
         f"{digits(part) if abs(part) >= 1 else f'{part:.3f}'} {prefixed}"
@@ -131,6 +130,16 @@ def together(values: Sequence[float], unit: str) -> list[str]:
         else written(value, unit)
         for value, part in zip(values, scaled, strict=True)
     ]
+
+
+def common(values: Sequence[float], unit: str) -> tuple[float, str]:
+    """Return the unit that the largest of some numbers is written in, after what one of it is in the plain one.
+
+    >>> common([118_013_952, 2_048], "count"), common([2048], "bytes"), common([512], "count")
+    ((1000000.0, 'M'), (1024.0, 'KiB'), (1.0, ''))
+    """
+    prefixed = written(max(map(abs, values), default=0), unit).partition(" ")[2]
+    return _step(prefixed, unit), prefixed
 
 
 def _step(prefixed: str, unit: str) -> float:

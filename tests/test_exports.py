@@ -6,8 +6,6 @@ import importlib
 import importlib.util
 import io
 import json
-import shutil
-import subprocess
 import sys
 import types
 import zipfile
@@ -226,23 +224,6 @@ def test_show_writes_what_the_ending_says(monkeypatch, tmp_path) -> None:
     assert "conv" in networkx.read_graphml("net.graphml")
     assert CliRunner().invoke(main, ["show", "inception-direct", "--format", "csv", "-o", "net.data"]).exit_code == 0
     assert Path("net.data").read_text("utf-8").startswith("name,")
-
-
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
-@pytest.mark.parametrize("name", ["googlenet", "hostile"])
-def test_latex_compiles(name: str, profiled, hostile, tmp_path) -> None:
-    page = (hostile if name == "hostile" else profiled(name)).render("latex")
-    assert "\\caption{" in page
-    assert "\\label{tab:" in page
-    packages = "\\usepackage[utf8]{inputenc}\\usepackage[T1]{fontenc}\\usepackage{textcomp,booktabs}"
-    text = f"\\documentclass{{article}}{packages}\n\\begin{{document}}\n{page}\n\\end{{document}}\n"
-    (tmp_path / "net.tex").write_text(text, "utf-8")
-    words = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "net.tex"]
-    done = subprocess.run(
-        words, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "net.pdf").stat().st_size > 5000
 
 
 @pytest.mark.parametrize("format", sorted(set(RENDERERS) - {"speedscope", "chrome-trace", "report"}))
