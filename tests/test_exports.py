@@ -193,9 +193,7 @@ def test_speedscope_takes_every_metric(name: str, profiled, hostile) -> None:
         assert len(part["samples"]) == len(part["weights"])
         assert max(number for sample in part["samples"] for number in sample) < len(frames)
     first = document["profiles"][0]["samples"][0]
-    assert frames[first[-1]] == next(
-        op.name for op, macs in zip(found.network.ops, found.values["macs"], strict=True) if macs
-    )
+    assert found.network[frames[first[-1]]].kind != "input"
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "xlsx"])
