@@ -108,3 +108,10 @@ def test_cells_of_a_column_are_of_one_width(values: list[int]) -> None:
     cells = units.on_point(units.together(values, "count"))
     assert len({len(cell) for cell in cells}) == 1
     assert len({cell.index(".") for cell in cells if "." in cell}) <= 1
+
+
+def test_the_share_of_a_web_table_is_of_what_it_says(profiled) -> None:
+    # classifier.0 has 102,764,544 of 138,357,544 parameters: 74.3 %
+    page = profiled("vgg16").render("html", sort="params", top=1)
+    assert "<th>share of params</th>" in page
+    assert "<td>74.3%</td>" in page

@@ -185,6 +185,13 @@ def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
     return names
 
 
+def share_of(profile: Profile, view: View, columns: Sequence[str]) -> str:
+    """Return the column that a table's share is of: the one it is sorted by, time, MACs, or else the first that adds up."""
+    summed = [name for name in columns if name in profile.totals]
+    counts = next((name for name in ("measured_s", "time_s") if name in columns), profile.convention or "macs")
+    return view.sort or (counts if counts in columns or not summed else summed[0])
+
+
 def value(profile: Profile, row: Row, column: str) -> Any:
     """Return a row's value in a column, over those of its ops that are known; None where none is.
 

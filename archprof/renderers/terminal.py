@@ -14,7 +14,7 @@ from archprof import units
 from archprof.records import Timing
 from archprof.renderers import View, renderer
 from archprof.renderers.essential import essential_rows
-from archprof.renderers.rows import Row, cells_of, columns_of, usual, value
+from archprof.renderers.rows import Row, cells_of, columns_of, share_of, usual, value
 from archprof.result import Profile
 
 DEFAULT = ("params", "macs")
@@ -48,8 +48,7 @@ def table(profile: Profile, view: View) -> str:
     """Tree table for the terminal, with totals, shares and definitions."""
     columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
     summed = [name for name in columns if name in profile.totals]
-    counts = next((name for name in ("measured_s", "time_s") if name in columns), profile.convention or "macs")
-    metric = view.sort or (counts if counts in columns or not summed else summed[0])
+    metric = share_of(profile, view, columns)
     rows, rest = essential_rows(profile, view, list(dict.fromkeys([*summed, metric])))
     cells = {
         "layer": [prefix(row) + short(row.name) for row in rows],
