@@ -97,7 +97,7 @@ def load_plugins(paths: Sequence[Path]) -> None:
 
 def viewing(options: Mapping[str, Any], color: str) -> dict[str, Any]:
     """Return the fields of a View."""
-    return {name: options[name] for name in ("depth", "columns", "sort", "top", "raw")} | terminal(color)
+    return {name: options[name] for name in ("depth", "columns", "sort", "top", "raw", "everything")} | terminal(color)
 
 
 def default_format() -> str:

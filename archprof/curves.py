@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archprof.plot import DASHES, PALETTE, STYLE, checked, saved
+from archprof.plot import DASHES, PALETTE, framed, plotted
 from archprof.result import Profile
 
 if TYPE_CHECKING:
@@ -23,11 +23,8 @@ def draw(profiles: Sequence[Profile], columns: Sequence[str], path: str | os.Pat
     The depth of a value is the number of its op among those with parameters. Raises UserError for another ending, a folder
     that is missing, or where matplotlib is.
     """
-    path = checked(path)
-    import matplotlib as mpl  # an extra
-
-    with mpl.rc_context(STYLE):
-        saved(drawn(profiles, columns), path, f"{', '.join(profile.model for profile in profiles)} by depth")
+    name = f"{', '.join(profile.model for profile in profiles)} by depth"
+    plotted(path, name, lambda: drawn(profiles, columns))
 
 
 def drawn(profiles: Sequence[Profile], columns: Sequence[str]) -> Figure:
@@ -59,10 +56,7 @@ def panel(axes: Axes, profiles: Sequence[Profile], column: str) -> None:
     axes.set_title(NEXT.get(column, column), fontsize=9, loc="left", fontweight="bold")
     axes.set_xlabel("depth, in layers with parameters")
     axes.set_ylabel("root mean square")
-    axes.grid(color="#e6e6e6", lw=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    framed(axes)
 
 
 def by_depth(profile: Profile, column: str) -> list[tuple[int, float]]:

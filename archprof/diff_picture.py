@@ -6,15 +6,14 @@ A word and a sign stand in every box that changed; colour only repeats them. Gro
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archprof import outputs
 from archprof.changes.nouns import Change, Diff, Part
 from archprof.diff_page import SIGNS, part_of, signed
-from archprof.errors import UserError
 from archprof.graph import Edge, Graph
 from archprof.records import Column, Op
 from archprof.renderers.diagram import Paint, accessible, compose, render
@@ -38,12 +37,7 @@ LONG = 48
 
 def checked(output: str) -> Path:
     """Return the file to draw to; raise UserError, before any work, for another ending or a folder that is missing."""
-    path = Path(output)
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"a picture's name ends in {', '.join(SUFFIXES)}, not {path.suffix or 'nothing'!r}")
-    if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - pathlib's raises where a name is too long
-        raise UserError(f"there is no folder {str(path.parent)!r}")
-    return path
+    return outputs.checked(output, "a picture", SUFFIXES)
 
 
 def draw(diff: Diff, a: Profile, b: Profile, path: Path, depth: int | None = None) -> None:
@@ -52,10 +46,8 @@ def draw(diff: Diff, a: Profile, b: Profile, path: Path, depth: int | None = Non
     data = text.encode() if path.suffix == ".dot" else render(text, path.suffix[1:])
     if path.suffix == ".svg":
         data = accessible(data, f"{diff.a} -> {diff.b}", described(diff))
-    try:
+    with outputs.writing(path):
         path.write_bytes(data)
-    except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
 
 
 def described(diff: Diff) -> str:

@@ -21,7 +21,11 @@ DRAWING = (
 
 def drawing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what a diagram shows and how."""
-    styles, pages, folds = ("auto", "paper", "detail", "dark"), ("a4", "letter", "column", "slide"), ("exact", "none")
+    styles, pages, folds = (
+        ("auto", "paper", "detail", "dark"),
+        ("a4", "letter", "column", "slide"),
+        ("exact", "similar", "none"),
+    )
     options = [
         click.option("--metric", help="What colours the boxes: macs, params, bytes, time ...  [default: macs]"),
         click.option(
@@ -43,7 +47,7 @@ def drawing_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--dir", "direction", type=click.Choice(["TB", "LR"]), default="TB", show_default=True, help="Way of the flow."
         ),
         click.option("--fold", type=click.Choice(folds), default="exact", show_default=True,
-                     help="Draw exact repeats once, as xN, or every one."),
+                     help="Draw exact repeats once, as xN, similar ones too (it says what varies), or every one."),
         click.option("--no-fold", "fold", flag_value="none", hidden=True),
         click.option("--show-glue", "glue", is_flag=True, help="Draw shape arithmetic and copies too."),
         click.option("--legend/--no-legend", default=True, help="Explain the colours."),

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from archprof.fields import changes
-from archprof.plot import OTHER, PALETTE, STYLE, checked, framed, saved, say
+from archprof.plot import DASHES, OTHER, PALETTE, framed, plotted, say
 from archprof.receptive import Fields
 from archprof.result import Profile
 
@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 def draw(profile: Profile, path: str | os.PathLike[str], input: str = "") -> None:
     """Write the picture to `path`: .svg, .pdf or .png; raise UserError for another ending or a missing folder."""
-    path = checked(path)
-    import matplotlib as mpl  # an extra
-
-    with mpl.rc_context(STYLE):
-        saved(drawn(profile, profile.receptive_field(input)), path, f"{profile.model}: receptive field")
+    plotted(path, f"{profile.model}: receptive field", lambda: drawn(profile, profile.receptive_field(input)))
 
 
 def drawn(profile: Profile, found: Fields) -> Figure:
@@ -70,7 +66,7 @@ def one(panel: Axes, profile: Profile, found: Fields, axis: int, places: dict[st
     kinds = list(dict.fromkeys(profile.network[name].kind for name in points))
     counted = sorted(kinds, key=lambda kind: -sum(profile.network[name].kind == kind for name in points))
     colours = dict(zip(counted[: len(PALETTE)], PALETTE, strict=False))
-    panel.axhline(length, color=OTHER, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1)
+    panel.axhline(length, color=OTHER, linewidth=0.9, linestyle=DASHES, zorder=1)
     for name, (depth, field) in points.items():
         for producer in profile.network.producers(name):
             own = places.get(producer, (0, None))[1]

@@ -85,7 +85,8 @@ def model_options(command: Callable[..., Any], dtypes: Sequence[str] = FLOATS, b
 def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what a table shows."""
     options = [
-        click.option("--depth", type=click.IntRange(min=1), help="Levels of modules; by default what fits."),
+        click.option("--depth", type=click.IntRange(min=1), help="Levels of modules; by default those that cost."),
+        click.option("--all", "everything", is_flag=True, help="Every row, however small."),
         click.option("--columns", type=Names(), default=(), help="Columns to show (archprof list analyses)."),
         click.option("--sort", default="", help="Column to sort by, largest first."),
         click.option("--top", type=click.IntRange(min=1), help="Show that many rows."),

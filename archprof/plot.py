@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archprof import units
+from archprof import outputs, units
 from archprof.devices import Device
 from archprof.errors import UserError
 from archprof.result import Profile
@@ -40,29 +40,28 @@ def draw(profiles: Sequence[Profile], devices: Sequence[Device], path: str | os.
 
     Raises UserError for another ending, a folder that is missing, or where matplotlib is.
     """
+    plotted(path, "; ".join(map(title, profiles)), lambda: drawn(profiles, devices))
+
+
+def plotted(path: str | os.PathLike[str], name: str, make: Callable[[], Figure]) -> None:
+    """Write the figure that `make` returns in our style to `path`, which is checked before it is made."""
     path = checked(path)
     import matplotlib as mpl  # an extra
 
     with mpl.rc_context(STYLE):
-        saved(drawn(profiles, devices), path, "; ".join(map(title, profiles)))
+        saved(make(), path, name)
 
 
 def saved(figure: Figure, path: Path, name: str) -> None:
     """Write a figure without its date, so that equal ones are equal files; raise UserError where that is not possible."""
     dates: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
-    try:
+    with outputs.writing(path):
         figure.savefig(path, dpi=200, metadata={"Title": name, **dates[path.suffix]})
-    except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
 
 
 def checked(path: str | os.PathLike[str]) -> Path:
     """Return the path of a plot that can be made; raise UserError, before any work is done, where it cannot."""
-    path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"a plot's name ends in {', '.join(SUFFIXES)}, not {path.suffix or 'nothing'!r}")
-    if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - pathlib's raises where a name is too long
-        raise UserError(f"there is no folder {str(path.parent)!r}")
+    path = outputs.checked(path, "a plot", SUFFIXES)
     try:
         import matplotlib  # noqa: F401
     except ImportError:

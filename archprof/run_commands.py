@@ -20,6 +20,7 @@ from archprof.options import (
     signal_options,
     view_options,
 )
+from archprof.outputs import writing
 
 
 @click.command("time")
@@ -98,9 +99,7 @@ def calibrate(device: str, threads: int | None, output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    try:
+    with writing(output):
         output.write_text(text, "utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {str(output)!r}: {error.strerror}") from None
     named = output if output.is_absolute() else f"./{output}"  # a path is told from a device's name by its slash
     click.echo(f"wrote {output}; next: archprof show MODEL --on {named}", err=True)

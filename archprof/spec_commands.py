@@ -12,6 +12,7 @@ import click
 from archprof.asked import chosen, load_plugins
 from archprof.errors import UserError
 from archprof.options import model_options
+from archprof.outputs import writing
 
 
 @click.command()
@@ -53,10 +54,8 @@ def new(name: str, like: str | None) -> None:
     text, path = template(name, like), Path(f"{name}.yaml")
     if path.exists():
         raise UserError(f"{str(path)!r} exists already: choose another name, or remove it")
-    try:
+    with writing(path):
         path.write_text(text, "utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
     click.echo(f"wrote {path}; next: archprof check {path}", err=True)
 
 

@@ -19,7 +19,7 @@ from archprof.footprint import (
     Live,
     Memory,
 )
-from archprof.plot import INK, STYLE, checked, framed, saved, say
+from archprof.plot import INK, framed, plotted, say
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,11 +34,7 @@ COLOURS = {
 
 def draw(memory: Memory, path: str | os.PathLike[str]) -> None:
     """Write the picture to `path`: .svg, .pdf or .png; raise UserError for another ending or a missing folder."""
-    path = checked(path)
-    import matplotlib as mpl  # an extra
-
-    with mpl.rc_context(STYLE):
-        saved(drawn(memory), path, f"{memory.model}: memory over a pass")
+    plotted(path, f"{memory.model}: memory over a pass", lambda: drawn(memory))
 
 
 def drawn(memory: Memory) -> Figure:

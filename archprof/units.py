@@ -6,6 +6,7 @@ Everywhere else in archprof counts and bytes are plain integers and times are se
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 COUNT_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
@@ -107,6 +108,65 @@ def written(value: object, unit: str, *, raw: bool = False) -> str:
         plain = digits(value) if 1e-4 <= abs(value) < 1e6 or not value else f"{value:.3e}"
         return f"{plain} {unit}".rstrip()
     return size(value) if unit == "bytes" else count(value, "" if unit == "count" else unit)
+
+
+def together(values: Sequence[float], unit: str) -> list[str]:
+    """Return numbers of one column in one unit, that of the largest, with four digits or three places.
+
+    A number that would keep fewer than two digits has a unit of its own: a column of millions would say that 128 are 0.
+
+    >>> together([118_013_952, 642_252, 2_048, 0], "count")
+    ['118.0 M', '0.642 M', '2.048 k', '0']
+    >>> together([102_228_128, 1_404_928, 512], "bytes"), together([0.00123, 4.2e-5, 4.2e-7], "s")
+    (['97.49 MiB', '1.340 MiB', '512 B'], ['1.230 ms', '0.042 ms', '420.0 ns'])
+    """
+    factor, prefixed = common(values, unit)
+    if factor == 1 or not prefixed:
+        return [written(value, unit) for value in values]
+    scaled = [value / factor for value in values]
+    return [
+        f"{digits(part) if abs(part) >= 1 else f'{part:.3f}'} {prefixed}"
+        if abs(part) >= 0.0095
+        else written(value, unit)
+        for value, part in zip(values, scaled, strict=True)
+    ]
+
+
+def common(values: Sequence[float], unit: str) -> tuple[float, str]:
+    """Return the unit that the largest of some numbers is written in, after what one of it is in the plain one.
+
+    >>> common([118_013_952, 2_048], "count"), common([2048], "bytes"), common([512], "count")
+    ((1000000.0, 'M'), (1024.0, 'KiB'), (1.0, ''))
+    """
+    prefixed = written(max(map(abs, values), default=0), unit).partition(" ")[2]
+    return _step(prefixed, unit), prefixed
+
+
+def _step(prefixed: str, unit: str) -> float:
+    """Return what one of a prefixed unit is in the plain one: 1024 for `KiB` of bytes."""
+    if unit == "bytes":
+        return float(1024 ** BYTE_PREFIXES.index(prefixed.removesuffix("B")))
+    if unit == "s":
+        return 1000.0 ** -TIME_PREFIXES.index(prefixed.removesuffix("s"))
+    prefix = prefixed.removesuffix("" if unit == "count" else unit)
+    return float(1000 ** COUNT_PREFIXES.index(prefix)) if prefix in COUNT_PREFIXES else 1.0
+
+
+POINT = re.compile(r"(\D*\d[\d,]*)(\.\d+)?(.*)")
+"""A number in words: what stands before its point, behind it, and its unit."""
+
+
+def on_point(texts: Sequence[str]) -> list[str]:
+    """Return the cells of a column padded to one width, their points below each other.
+
+    >>> on_point(["118.0 M", "2.048 k", "0", "-", ">16"])
+    ['118.0   M', '  2.048 k', '  0      ', '  -      ', '>16      ']
+    """
+    found = [POINT.fullmatch(text) for text in texts]
+    parts = [(text, "", "") if match is None else (match[1], match[2] or "", match[3])
+             for text, match in zip(texts, found, strict=True)]  # fmt: skip
+    before, behind, units = (max((len(part[place]) for part in parts), default=0) for place in range(3))
+    return [f"{part[0]:>{before}}{part[1]:<{behind}}{part[2]:<{units}}" for part in parts]
 
 
 def factor(prefix: str) -> int:

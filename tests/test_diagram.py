@@ -184,7 +184,7 @@ def test_a_wrong_option_is_the_users_mistake() -> None:
         diagram(toys.towers(), title="t", metric="mac")
     with pytest.raises(UserError, match="direction is TB or LR"):
         diagram(toys.towers(), title="t", direction="up")
-    with pytest.raises(UserError, match="fold is exact or none"):
+    with pytest.raises(UserError, match="fold is exact or similar or none"):
         diagram(toys.towers(), title="t", fold="loose")
 
 

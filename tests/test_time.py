@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 import torch
 from click.testing import CliRunner
+from test_exports import SPEEDSCOPE
 from torch import nn
 
 import archprof
@@ -302,7 +303,9 @@ def test_the_document_fits_its_schema(lenet) -> None:
 def test_a_timeline_nests_and_is_as_long_as_its_rows(lenet) -> None:
     document = json.loads(lenet.render("speedscope"))
     frames = [frame["name"] for frame in document["shared"]["frames"]]
-    (timeline,) = document["profiles"]
+    timeline, *sums = document["profiles"]
+    assert [part["name"] for part in sums] == ["macs", "params", "activation_bytes"]
+    jsonschema.validate(document, json.loads(SPEEDSCOPE.read_text("utf-8")))
     open_, at = [], 0.0
     for event in timeline["events"]:
         assert event["at"] >= at - 1e-9
@@ -320,7 +323,9 @@ def test_a_timeline_nests_and_is_as_long_as_its_rows(lenet) -> None:
 
 def test_a_timeline_needs_a_measurement() -> None:
     with pytest.raises(UserError, match="was not measured"):
-        archprof.profile("lenet5").render("speedscope")
+        archprof.profile("lenet5").render("chrome-trace")
+    with pytest.raises(UserError, match="was not measured"):
+        archprof.profile("lenet5").render("folded", sort="time")
 
 
 def test_the_table_shows_times_and_what_the_pass_took() -> None:

@@ -18,8 +18,8 @@ class View:
     """What part of a profile to show: at or below `path`, to `depth` levels (None: by cost), which columns and rows.
 
     `sort` names a column (largest first), `top` keeps that many rows; `raw` writes numbers without prefixes, `fold`
-    makes one row of modules in a row that are exactly alike. `width` is the terminal's, in characters, `color` whether
-    it has colours, `unicode` whether it knows more than ASCII.
+    makes one row of modules in a row that are exactly alike, `everything` opens all and leaves no row out. `width` is the
+    terminal's, in characters, `color` whether it has colours, `unicode` whether it knows more than ASCII.
     """
 
     path: str = ""
@@ -29,6 +29,7 @@ class View:
     top: int | None = None
     raw: bool = False
     fold: bool = True
+    everything: bool = False
     width: int = 100
     color: bool = False
     unicode: bool = True

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError
+from archprof.outputs import in_folder, writing
 from archprof.renderers import RENDERERS, View
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ FIRST = {".html": "html", ".json": "json", ".tex": "latex", ".dot": "dot"}
 def checked(output: str) -> Path:
     """Return where to write to; raise UserError, before any work, for an ending, a folder or a package that is missing."""
     path = Path(output)
-    if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - pathlib's raises where a name is too long
-        raise UserError(f"there is no folder {str(path.parent)!r}")
+    in_folder(path)
     ending = ending_of(path.name)
     if not ending:
         raise UserError(f"the ending of {path.name!r} says no format; there are {', '.join(sorted(endings()))}")
@@ -58,7 +57,7 @@ def write(profiles: Sequence[Profile], path: Path, format: str, view: View) -> N
     ending = "" if format else ending_of(path.name)
     if len(profiles) > 1 and ending in {*BINARY, *PICTURES}:
         raise UserError(f"a {ending} file is about one model")
-    try:
+    with writing(path):
         if ending in PICTURES:
             profiles[0].draw(path, metric="macs" if profiles[0].timing is None else "time")
         elif ending in BINARY:
@@ -66,8 +65,6 @@ def write(profiles: Sequence[Profile], path: Path, format: str, view: View) -> N
         else:
             show = RENDERERS[format or endings()[ending]].function
             path.write_text("\n".join(show(profile, view) for profile in profiles), "utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
 
 
 def frame(profile: Profile, view: View) -> pd.DataFrame:

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from archprof.errors import UserError
 from archprof.records import Op
 from archprof.renderers import View, renderer
+from archprof.renderers.stacks import metric_of
 from archprof.result import Profile
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 GRADIENT = ("#ffffff", "#fee391", "#fec44f", "#fe9929", "#d95f0e", "#993404")
 """The colours of the diagram's shares, least first."""
-SEPARATORS = re.compile(r"[;\s]+")
-"""What separates the frames of a stack, and stacks."""
 UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML has no way to write."""
 
@@ -73,7 +71,7 @@ def model_explorer(profile: Profile, view: View) -> str:  # noqa: ARG001 - a gra
 @renderer("model-explorer-data", ".node-data.json")
 def model_explorer_data(profile: Profile, view: View) -> str:
     """One measure of every op for Model Explorer's graph, with the diagram's colours: --sort says which (macs)."""
-    metric = _metric(profile, view)
+    metric = metric_of(profile, view)
     ids = _ids(profile)
     known = zip(profile.network.ops, profile.values[metric], strict=True)
     results = {ids[op.name]: {"value": value} for op, value in known if value is not None}
@@ -93,13 +91,6 @@ def netron(profile: Profile, view: View) -> str:
         if name in names
     ]
     return json.dumps({"signature": "netron:attachment", "metrics": metrics}, indent=1, allow_nan=False) + "\n"
-
-
-def _metric(profile: Profile, view: View) -> str:
-    metric = view.sort or "macs"
-    if metric not in profile.totals:
-        raise UserError(f"{metric!r} is no column that adds up; there are {', '.join(profile.totals)}")
-    return metric
 
 
 def _ids(profile: Profile) -> dict[str, str]:
@@ -151,17 +142,3 @@ def _flat(profile: Profile, *, is_xml: bool = False) -> networkx.MultiDiGraph:
             *ends, f"{edge.output}-{edge.position}", **about, dtype=edge.tensor.dtype, bytes=edge.tensor.bytes
         )
     return found
-
-
-@renderer("folded", ".folded")
-def folded(profile: Profile, view: View) -> str:
-    """Collapsed stacks, `model;layer1;0;conv1 118013952`, for flame graphs: --sort says of what (macs)."""
-    metric = _metric(profile, view)
-    lines = []
-    for op, value in zip(profile.network.ops, profile.values[metric], strict=True):
-        if value:
-            whole = round(value * 1e9) if profile.columns[metric].unit == "s" else value  # weights are whole numbers
-            frames = [profile.model, *op.path.split(".")]
-            frames += [op.name] if op.name != op.path else []
-            lines.append(f"{';'.join(SEPARATORS.sub(' ', frame) for frame in frames)} {whole}\n")
-    return "".join(lines) or "\n"

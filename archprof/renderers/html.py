@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from archprof.errors import DrawingError
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import cell, columns_of, rows_of, usual, value
+from archprof.renderers.rows import cell, columns_of, rows_of, share_of, usual, value
 from archprof.renderers.terminal import DEFAULT, gaps_line, heading, percent
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ TEMPLATE = """\
 <caption style="text-align: left">{{ heading }}{% if gaps %}<br><strong>{{ gaps }}</strong>{% endif %}
 {%- for note in notes %}<br>{{ note }}{% endfor %}</caption>
 <thead><tr><th style="text-align: left">layer</th><th style="text-align: left">type</th><th>output</th>
-{%- for name in columns %}<th>{{ name }}</th>{% endfor %}<th>share</th></tr></thead>
+{%- for name in columns %}<th>{{ name }}</th>{% endfor %}<th>share of {{ metric }}</th></tr></thead>
 <tbody>
 {%- for row, cells, share in rows %}
 <tr><td style="text-align: left; padding-left: {{ row.last|length }}em">
@@ -58,15 +58,23 @@ def html(profile: Profile, view: View) -> str:
     import jinja2
 
     columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
-    counts = profile.convention or "macs"
-    whole = profile.totals[counts] or 1
+    shown = rows_of(profile, view)
+    metric = share_of(profile, view, columns)
+    whole = profile.totals[metric] or 1
     rows = []
-    for row in rows_of(profile, view):
-        number = value(profile, row, counts)
+    for row in shown:
+        number = value(profile, row, metric)
         share = "-" if number is None else percent(number / whole) if number else ""
         rows.append((row, [cell(profile, row, name, raw=view.raw) for name in columns], share))
     page = jinja2.Environment(autoescape=True).from_string(TEMPLATE)
     return (
-        page.render(heading=heading(profile), gaps=gaps_line(profile), notes=profile.notes, columns=columns, rows=rows)
+        page.render(
+            heading=heading(profile),
+            gaps=gaps_line(profile),
+            notes=profile.notes,
+            columns=columns,
+            rows=rows,
+            metric=metric,
+        )
         + "\n"
     )

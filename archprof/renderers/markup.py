@@ -1,11 +1,10 @@
-"""Tables for papers and pages: Markdown and LaTeX (booktabs), written by pandas, which also does the escaping."""
+"""Tables for pages: Markdown, written by pandas and tabulate."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from archprof import units
 from archprof.renderers import View, renderer
 from archprof.renderers.rows import cell, columns_of, rows_of, total_cell, usual
 from archprof.result import Profile
@@ -26,10 +25,6 @@ def markdown(profile: Profile, view: View) -> str:
     )
 
 
-LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-}  # fmt: skip
-"""How LaTeX writes a letter that means something to it; pandas escapes cells, but no caption."""
 SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """What Markdown reads as something else than itself; an underscore within a word is none."""
 
@@ -44,25 +39,9 @@ def escaped(text: str) -> str:
     return SPECIAL.sub(lambda found: f"\\{found[0]}", line.replace("&", "&amp;").replace("<", "&lt;"))
 
 
-@renderer("latex", ".tex")
-def latex(profile: Profile, view: View) -> str:
-    """LaTeX table with booktabs rules and a caption."""
-    frame = selected(profile, view).map(lambda text: "".join(map(_printable, text)))
-    name = "".join(LATEX.get(letter, letter) for letter in map(_printable, profile.model))
-    mark = "at least " if profile.gaps else ""
-    caption = f"{name}: {units.count(profile.params)} parameters, {mark}{units.count(profile.macs, 'MAC')}"
-    style = frame.style.hide(axis="index").format(escape="latex", na_rep="--").format_index(escape="latex", axis=1)
-    align = "l" * 3 + "r" * (len(frame.columns) - 3)
-    return style.to_latex(
-        hrules=True,
-        column_format=align,
-        caption=caption,
-        label=f"tab:{re.sub(r'[^A-Za-z0-9:.-]+', '-', profile.model)}",
-    )
-
-
-def _printable(letter: str) -> str:
-    return letter if letter.isprintable() else " "
+def has_total(view: View) -> bool:
+    """Tell whether the rows are the whole network, so that a total stands below them."""
+    return not view.path and view.top is None
 
 
 def selected(profile: Profile, view: View) -> pd.DataFrame:
@@ -75,6 +54,6 @@ def selected(profile: Profile, view: View) -> pd.DataFrame:
         [row.path, row.kind, row.shape, *(cell(profile, row, name, raw=view.raw) for name in columns)] for row in rows
     ]
     total = ["total", f"{len(profile.network)} ops", "", *(total_cell(profile, name, raw=view.raw) for name in columns)]
-    if not view.path and view.top is None:
+    if has_total(view):
         cells.append(total)
     return pd.DataFrame(cells, columns=["layer", "type", "output", *columns])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archprof import units
+from archprof import outputs, units
 from archprof.errors import UserError
 from archprof.renderers import View, renderer
 
@@ -71,16 +70,10 @@ def draw(profile: Profile, path: str | os.PathLike[str], **options: Any) -> tupl
     Where a layout takes too long, less is drawn, and that is said. Raises UserError for another ending or a folder that
     is missing, DrawingError where Graphviz fails.
     """
-    path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"a picture's name ends in {', '.join(SUFFIXES)}, not {path.suffix or 'nothing'!r}")
-    if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - pathlib's raises where a name is too long
-        raise UserError(f"there is no folder {str(path.parent)!r}")
+    path = outputs.checked(path, "a picture", SUFFIXES)
     data, remarks = _in_time(profile, path.suffix[1:], options)
-    try:
+    with outputs.writing(path):
         path.write_bytes(data)
-    except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
     return tuple(remarks)
 
 

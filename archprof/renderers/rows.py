@@ -51,7 +51,7 @@ def leaves_of(rows: Sequence[Row]) -> list[Row]:
 
 def fitting_depth(profile: Profile, view: View) -> int:
     """Return the deepest level at which the table still has few rows, at least 1."""
-    if view.sort:
+    if view.sort or view.everything:
         return depth_of(profile)
     deepest = depth_of(profile)
     root = subtree(profile, view.path)
@@ -185,6 +185,13 @@ def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
     return names
 
 
+def share_of(profile: Profile, view: View, columns: Sequence[str]) -> str:
+    """Return the column that a table's share is of: the one it is sorted by, time, MACs, or else the first that adds up."""
+    summed = [name for name in columns if name in profile.totals]
+    counts = next((name for name in ("measured_s", "time_s") if name in columns), profile.convention or "macs")
+    return view.sort or (counts if counts in columns or not summed else summed[0])
+
+
 def value(profile: Profile, row: Row, column: str) -> Any:
     """Return a row's value in a column, over those of its ops that are known; None where none is.
 
@@ -213,8 +220,25 @@ def cell(profile: Profile, row: Row, column: str, *, raw: bool) -> str:
     number = value(profile, row, column)
     if number is None:
         return "-"
-    mark = "~" if is_unresolved(profile, row, column) else ">" * is_partial(profile, row, column)
-    return mark + units.written(number, profile.columns[column].unit, raw=raw)
+    return mark(profile, row, column) + units.written(number, profile.columns[column].unit, raw=raw)
+
+
+def mark(profile: Profile, row: Row, column: str) -> str:
+    """Return what stands before a number that is not quite sure."""
+    return "~" if is_unresolved(profile, row, column) else ">" * is_partial(profile, row, column)
+
+
+def cells_of(profile: Profile, rows: Sequence[Row], column: str, *, raw: bool) -> list[str]:
+    """Return the cells of a column in one unit, padded so that their points stand below each other."""
+    unit = profile.columns[column].unit
+    found = {place: value(profile, row, column) for place, row in enumerate(rows)}
+    numbers = {place: number for place, number in found.items() if isinstance(number, (int, float))}
+    texts = [cell(profile, row, column, raw=raw) for row in rows]
+    if raw or not numbers:
+        return texts
+    for place, text in zip(numbers, units.together(list(numbers.values()), unit), strict=True):
+        texts[place] = mark(profile, rows[place], column) + text
+    return units.on_point(texts) if len(numbers) == sum(number is not None for number in found.values()) else texts
 
 
 def is_unresolved(profile: Profile, row: Row, column: str) -> bool:

@@ -13,7 +13,8 @@ from rich.text import Text
 from archprof import units
 from archprof.records import Timing
 from archprof.renderers import View, renderer
-from archprof.renderers.rows import Row, cell, columns_of, rows_of, usual, value
+from archprof.renderers.essential import essential_rows
+from archprof.renderers.rows import Row, cells_of, columns_of, share_of, usual, value
 from archprof.result import Profile
 
 DEFAULT = ("params", "macs")
@@ -23,6 +24,10 @@ GAP = 2
 """Characters between two columns."""
 NARROW = 24
 """Characters of a name, with the branches in front of it, where the terminal is narrow."""
+WIDE = 60
+"""Characters of a type elsewhere."""
+ROOM = len("BatchNorm2d, ...")
+"""Characters of a type that the line of small ops may have anyway."""
 FEWEST = 8
 """So many of them are always shown."""
 PERCENT = 6
@@ -41,27 +46,29 @@ FEW = 5
 @renderer("table", ".txt")
 def table(profile: Profile, view: View) -> str:
     """Tree table for the terminal, with totals, shares and definitions."""
-    rows = rows_of(profile, view)
     columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
     summed = [name for name in columns if name in profile.totals]
-    counts = next((name for name in ("measured_s", "time_s") if name in columns), profile.convention or "macs")
-    metric = view.sort or (counts if counts in columns or not summed else summed[0])
+    metric = share_of(profile, view, columns)
+    rows, rest = essential_rows(profile, view, list(dict.fromkeys([*summed, metric])))
     cells = {
         "layer": [prefix(row) + short(row.name) for row in rows],
-        "type": [row.kind for row in rows],
+        "type": kinds(rows, rest, WIDE),
         "output": [row.shape for row in rows],
-        **{name: [cell(profile, row, name, raw=view.raw) for row in rows] for name in columns},
+        **{name: cells_of(profile, rows, name, raw=view.raw) for name in columns},
     }
     narrow = {
         "layer": [prefix(row) + short(row.name, max(FEWEST, NARROW - len(prefix(row)))) for row in rows],
-        "type": [short(row.kind, NARROW) for row in rows],
+        "type": kinds(rows, rest, NARROW),
     }
     dropped, bar = fitted(cells, columns, f"share of {metric}", view.width, narrow)
     lines = grid()
     for name, texts in cells.items():
-        is_text = name in narrow
-        least = None if is_text else max(map(len, [name, *texts]))
-        lines.add_column(Text(name), no_wrap=True, justify="left" if is_text else "right", min_width=least)
+        width = max(map(len, [name, *texts]))
+        if name in narrow:
+            lines.add_column(Text(name), no_wrap=True)
+        else:  # set here, as rich would cut the blanks that keep points below each other
+            lines.add_column(Text(f"{name:>{width}}"), no_wrap=True, min_width=width)
+            cells[name] = [f"{text:>{width}}" for text in texts]
     if bar is not None:
         lines.add_column(
             Text(share_heading(f"share of {metric}", bar)), no_wrap=True, justify="left" if bar else "right"
@@ -69,8 +76,20 @@ def table(profile: Profile, view: View) -> str:
     for row, *texts in zip(rows, *cells.values(), strict=True):
         part = [] if bar is None else [share(value(profile, row, metric), profile.totals[metric] or 1, bar)]
         lines.add_row(*map(Text, texts), *part, style="bold" if row.is_group and view.color else "")
-    below = [Text(line, style="dim" if view.color else "") for line in footer(profile, view, rows, dropped)]
+    below = [Text(line, style="dim" if view.color else "") for line in footer(profile, view, rows, rest, dropped)]
     return printed([Text(heading(profile)), lines, *below], view)
+
+
+def kinds(rows: Sequence[Row], rest: Row | None, longest: int) -> list[str]:
+    """Return what each row is; the last, where it stands for many small ops, says of which kinds they are."""
+    texts = [short(row.kind, longest) for row in rows]
+    if rest is None:
+        return texts
+    room, words = max(ROOM, *map(len, texts[:-1])), rest.kind.split(", ")
+    shown = [
+        ", ".join([*words[:count], *(["..."] if count < len(words) else [])]) for count in range(len(words), 0, -1)
+    ]
+    return [*texts[:-1], next((text for text in shown if len(text) <= room), short(words[0], room))]
 
 
 def printed(parts: Iterable[RenderableType], view: View) -> str:
@@ -125,13 +144,14 @@ def gaps_line(profile: Profile) -> str:
 def fitted(
     cells: dict[str, list[str]], columns: Sequence[str], metric: str, width: int, narrow: Mapping[str, list[str]]
 ) -> tuple[list[str], int | None]:
-    """Take columns out of `cells` until they and the share fit the width: shapes first, then the last columns.
+    """Take columns out of `cells` until they and the share fit the width: shapes first, then all but two of the numbers.
 
-    Where the first number still does not fit, names are taken from `narrow`: they may be cut, a number never.
+    Where these do not fit, names are taken from `narrow`: they may be cut, a number never. Types, the share and the
+    second number are the last to go.
     Return the names of the columns, and the length of the share's bar (None: no share).
     """
     dropped: list[str] = []
-    for gone in ("", "output", *reversed(columns[1:]), "share", "names", "type"):
+    for gone in ("", "output", *reversed(columns[2:]), "names", "type", "share", *columns[1:2]):
         if gone == "names":
             cells.update(narrow)
         elif gone:
@@ -183,16 +203,18 @@ def short(name: str, longest: int = 36) -> str:
     return f"{name[:half]}…{name[-half:]}"
 
 
-def footer(profile: Profile, view: View, rows: list[Row], dropped: list[str]) -> list[str]:
+def footer(profile: Profile, view: View, rows: list[Row], rest: Row | None, dropped: list[str]) -> list[str]:
     """Return the lines below: gaps, what is not shown, what the words mean."""
     lines = [f"! {gaps_line(profile)}"] if profile.gaps else []
     lines += profile.notes
     lines += [] if profile.timing is None else timed(profile, profile.timing)
-    shown = max((len(row.last) for row in rows), default=1)
+    ops = len(profile.network)
+    parts = [f"{ops - len(rest.ops):,} of {ops:,} ops"] if rest else []
     if view.depth is None and any(row.is_group and not row.is_open for row in rows):
-        lines.append(
-            f"shown to depth {shown}; --depth {shown + 1} opens more, --sort macs --top 10 lists the costliest layers"
-        )
+        parts.append(f"to depth {max(len(row.last) for row in rows)}")
+    if parts:
+        costliest = "" if view.sort else ", --sort macs --top 10 the costliest layers"
+        lines.append(f"{', '.join(parts)}; --all shows every one{costliest}")
     if dropped:
         lines.append(f"left out for lack of width: {', '.join(dropped)}")
     unused = profile.outside.get("params", 0)

@@ -1,4 +1,4 @@
-"""A measured pass as a timeline, for Chrome's and Perfetto's trace viewers and for speedscope.
+"""A measured pass as a timeline, for Chrome's and Perfetto's trace viewers and for speedscope, which shows sums too.
 
 The ops stand one after another, each as long as its median; modules enclose their ops. The backward pass follows in the
 order of the gradient, its last op first.
@@ -14,6 +14,7 @@ from typing import Any
 from archprof.errors import UserError
 from archprof.records import Op
 from archprof.renderers import View, renderer
+from archprof.renderers.stacks import USUAL, metric_of, paths, sampled
 from archprof.result import Profile
 
 
@@ -30,9 +31,7 @@ class Interval:
     @property
     def frames(self) -> list[str]:
         """The modules around the op and the op itself, by their names."""
-        parts = self.op.path.split(".")
-        paths = [".".join(parts[:depth]) for depth in range(1, len(parts))]
-        return [*(["backward"] if self.is_backward else []), *paths, self.op.name]
+        return [*(["backward"] if self.is_backward else []), *paths(self.op)]
 
 
 def intervals(profile: Profile) -> list[Interval]:
@@ -74,31 +73,38 @@ def spans(found: list[Interval]) -> Iterator[tuple[str, str, float, Interval | N
 
 
 @renderer("speedscope", ".speedscope.json")
-def speedscope(profile: Profile, view: View) -> str:  # noqa: ARG001 - a timeline is whole
-    """Timeline of a measured pass for speedscope.app."""
-    names: dict[str, int] = {}
-    events = [
-        {"type": kind, "frame": names.setdefault(name, len(names)), "at": at * 1e6}
-        for kind, name, at, _ in spans(intervals(profile))
-    ]
+def speedscope(profile: Profile, view: View) -> str:
+    """What ops have of each measure, for speedscope.app, and the timeline where one was measured: --sort is shown first."""
+    numbers: dict[str, int] = {}
+    first = [timeline(profile, numbers)] if profile.timing is not None else []
+    asked = metric_of(profile, view) if view.sort else ""
+    metrics = [metric for metric in dict.fromkeys([*USUAL, asked]) if profile.totals.get(metric)]
+    profiles = [*first, *(sampled(profile, metric, numbers) for metric in metrics)]
     document = {
         "$schema": "https://www.speedscope.app/file-format-schema.json",
         "exporter": f"archprof {profile.versions.get('archprof', '')}".strip(),
         "name": profile.model,
-        "activeProfileIndex": 0,
-        "shared": {"frames": [{"name": name} for name in names]},
-        "profiles": [
-            {
-                "type": "evented",
-                "name": profile.model,
-                "unit": "microseconds",
-                "startValue": 0,
-                "endValue": events[-1]["at"] if events else 0,
-                "events": events,
-            }
-        ],
+        "activeProfileIndex": len(first) + metrics.index(asked) if asked in metrics else 0,
+        "shared": {"frames": [{"name": name} for name in numbers]},
+        "profiles": profiles,
     }
     return json.dumps(document, allow_nan=False) + "\n"
+
+
+def timeline(profile: Profile, numbers: dict[str, int]) -> dict[str, Any]:
+    """Return a measured pass as speedscope reads it; `numbers` are those of the frames, new ones are added."""
+    events = [
+        {"type": kind, "frame": numbers.setdefault(name, len(numbers)), "at": at * 1e6}
+        for kind, name, at, _ in spans(intervals(profile))
+    ]
+    return {
+        "type": "evented",
+        "name": f"{profile.model}, measured",
+        "unit": "microseconds",
+        "startValue": 0,
+        "endValue": events[-1]["at"] if events else 0,
+        "events": events,
+    }
 
 
 @renderer("chrome-trace", ".trace.json")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archprof import outputs
 from archprof.compare import MEASURES, ratio
 from archprof.devices import Device
 from archprof.devices.choice import find
@@ -48,20 +49,13 @@ def report(
     """
     path = checked(path)
     text = written(profiles, on=on, train=train, tell=tell)
-    try:
+    with outputs.writing(path):
         path.write_text(text, "utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {str(path)!r}: {error.strerror}") from None
 
 
 def checked(path: str | os.PathLike[str]) -> Path:
     """Return the path of a report that can be made; raise UserError, before any work is done, where it cannot."""
-    path = Path(path)
-    if path.suffix not in {".html", ".htm"}:
-        raise UserError(f"a report's name ends in .html, not {path.suffix or 'nothing'!r}")
-    if not os.path.isdir(path.absolute().parent):  # noqa: PTH112 - pathlib's raises where a name is too long
-        raise UserError(f"there is no folder {str(path.parent)!r}")
-    return path
+    return outputs.checked(path, "a report", (".html", ".htm"))
 
 
 def written(profiles: Sequence[Profile], *, on: Sequence[str] = (), train: str = "", tell: Tell = nobody) -> str:

@@ -68,10 +68,13 @@ def main(names: list[str]) -> int:
         good &= row(name, lambda style, profile=profile: source(profile, style=style))
     for layers in (16, 24, 32, 48) if not names or "dense" in names else ():
         graph = dense(layers)
-        for word, expand in (("", ()), (", open", ("block",))):
+        ways: tuple[tuple[str, dict[str, object]], ...] = (
+            ("", {}), (", unfolded", {"fold": "none"}), (", open", {"fold": "none", "expand": ("block",)}),
+        )  # fmt: skip
+        for word, how in ways:
             good &= row(
                 f"dense {layers}{word}",
-                lambda style, graph=graph, expand=expand: diagram(graph, title="t", style=style, expand=expand),
+                lambda style, graph=graph, how=how: diagram(graph, title="t", style=style, **how),
             )
     return 0 if good else 1
 

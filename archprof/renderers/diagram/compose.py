@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from archprof.renderers.diagram.sketch import Sketch
 
 DIRECTIONS = ("TB", "LR")
-FOLDS = ("exact", "none")
+FOLDS = ("exact", "similar", "none")
 RUNNING = "a concat that begins as an earlier one does is drawn as reading that one"
 
 Key = tuple["Sequence[tuple[str, str, str]]", str]
@@ -178,7 +178,7 @@ def _tree(graph: Graph, fold: str, focus: str = "", *, glue: bool = False) -> Gr
     root = grow(_boxes(graph, glue=glue))
     if focus:
         root = focused(graph, root, focus)
-    tree = parted(compress(fold_repeats(graph, root) if fold == "exact" else root))
+    tree = parted(compress(root if fold == "none" else fold_repeats(graph, root, similar=fold == "similar")))
     if not isinstance(tree, Group):  # compress keeps the root
         raise TypeError(tree)
     return tree

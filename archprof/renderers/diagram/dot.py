@@ -146,11 +146,12 @@ class _Writer:
     def _frame(self, dot: graphviz.Digraph, frame: Frame) -> None:
         self.clusters += 1
         title, repeats = self.scene.title(frame), frame.copies > 1
-        letters = len(title.text + title.badge + title.said)
+        letters = max(len(title.text + title.badge + title.said), len(title.told))
+        told = f'<BR ALIGN="LEFT"/>{_small(title.told)}<BR ALIGN="LEFT"/>' if title.told else ""
         room = "&#160;" * (0 if self._has_neighbours(frame) else min(45, round(2 * letters)))
         badge = f' <FONT COLOR="{self.style.repeat}"><B>{title.badge}</B></FONT>' if title.badge else ""
         attributes = {
-            "label": f"<<B>{markup(title.text)}</B>{badge}{_small(title.said)}{room}>",
+            "label": f"<<B>{markup(title.text)}</B>{badge}{_small(title.said)}{room}{told}>",
             "fontsize": str(look.SIZE), "fontcolor": title.ink, "labeljust": "l", "style": "rounded,filled",
             "fillcolor": title.fill, "color": title.pen, "penwidth": "1.8" if repeats else "0.7", "margin": "5",
             "tooltip": plain(title.tooltip), "class": title.classes,
@@ -231,5 +232,5 @@ def _sign(text: str) -> dict[str, str]:
     """Return the shape of a sign; its size is fixed, since Graphviz makes a trapezium twice as high as its text."""
     if len(text) == 1:
         return {"shape": "circle", "style": "filled", "width": "0.24", "height": "0.24", "fixedsize": "true"}
-    width = f"{0.7 + 0.1 * len(text):.2f}"
+    width = f"{0.7 + 0.1 * len(text) + 0.04 * max(0, len(text) - 18):.2f}"
     return {"shape": "invtrapezium", "style": "filled", "width": width, "height": "0.27", "fixedsize": "true"}

@@ -1,15 +1,19 @@
 """Repeats: which siblings are so equal that drawing one of them with `xN` loses nothing.
 
 Equal means: the same ops with the same settings, shapes, weights, facts, names below the sibling's own, and wiring; and
-each copy feeds the next, and nothing but the next. Nothing that is merely alike is folded.
+each copy feeds the next, and nothing but the next. Dense runs are folded too (see `dense`). Siblings that are merely
+similar, in all but their sizes, are folded where that is asked for only, and then it is said what varies.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from archprof.records import Unknown
+from archprof.renderers.diagram.alike import is_renaming, likeness, varying
+from archprof.renderers.diagram.dense import dense_run
 from archprof.renderers.diagram.fuse import Box
 from archprof.renderers.diagram.tree import Group, Node, Run, boxes, ops
 
@@ -27,8 +31,11 @@ Source: TypeAlias = tuple[int, int] | tuple[str, int]
 """An output of an op, which goes by its number within the copy before, or by its name where it is outside the run."""
 
 
-def fold_repeats(graph: Graph, root: Group) -> Group:
-    """Return the tree with every run of exact repeats among siblings turned into a Run, at every level."""
+def fold_repeats(graph: Graph, root: Group, *, similar: bool = False) -> Group:
+    """Return the tree with every run of exact repeats among siblings turned into a Run, at every level.
+
+    With `similar`, siblings that differ in their sizes only are runs too.
+    """
 
     def fold(group: Group) -> Group:
         if group.is_stub:
@@ -39,7 +46,7 @@ def fold_repeats(graph: Graph, root: Group) -> Group:
         folded: list[Node] = []
         start = 0
         while start < len(siblings.nodes):
-            run = siblings.longest_run(start)
+            run = siblings.longest_run(start, similar=similar)
             folded.append(run or siblings.nodes[start])
             start += sum(map(len, run.copies)) if run else 1
         return Group(group.path, tuple(folded))
@@ -74,20 +81,50 @@ class _Siblings:
         kinds: dict[object, int] = {}
         self.classes = [kinds.setdefault(_content(graph, node), len(kinds)) for node in nodes]
 
-    def longest_run(self, start: int) -> Run | None:
-        """Return the run beginning at `start` that covers most siblings, of the shortest period among those."""
-        runs = (self.run(start, period) for period in range(1, LONGEST_PERIOD + 1))
+    @cached_property
+    def likes(self) -> tuple[list[int], list[tuple[int, ...]]]:
+        """The siblings' contents without their sizes, equal ones by one number, and the sizes."""
+        kinds: dict[object, int] = {}
+        found = [likeness(self.graph, node) for node in self.nodes]
+        return [kinds.setdefault(like.content, len(kinds)) for like in found], [like.sizes for like in found]
+
+    def longest_run(self, start: int, *, similar: bool) -> Run | None:
+        """Return the run beginning at `start` that covers most siblings, of the shortest period among those.
+
+        An exact one goes before one that is not.
+        """
+        periods = range(1, LONGEST_PERIOD + 1)
+        runs = [self.run(start, period, self.classes) for period in periods]
+        runs.append(dense_run(self.graph, self.nodes, start))
+        runs += [self.similar_run(start, period) for period in periods if similar]
         return max(filter(None, runs), key=lambda run: sum(map(len, run.copies)), default=None)
 
-    def run(self, start: int, period: int) -> Run | None:
+    def similar_run(self, start: int, period: int) -> Run | None:
+        """Return the run of siblings that are equal but for their sizes; what is equal in the first is so in all."""
+        contents, sizes = self.likes
+        run = self.run(start, period, contents)
+        if run is None:
+            return None
+        members = [
+            tuple(size for place in range(at, at + period) for size in sizes[place])
+            for at in range(start, start + period * len(run.copies), period)
+        ]
+        count = next((n for n, member in enumerate(members) if not is_renaming(members[0], member)), len(members))
+        told = varying(members[:count])
+        if count < 2 or not told:
+            return None
+        last = [self.graph[ops(copy)[-1].name].outputs[0].shape for copy in run.copies[:count]]
+        return replace(run, copies=run.copies[:count], told=f"similar: {' · '.join(varying(last) or told[:1])}")
+
+    def run(self, start: int, period: int, classes: Sequence[int]) -> Run | None:
         """Return the run of `period` siblings a copy beginning at `start`, or None where there are not two copies."""
-        model = self.classes[start : start + period]
-        if self.classes[start + period : start + 2 * period] != model:
+        model = classes[start : start + period]
+        if classes[start + period : start + 2 * period] != model:
             return None
         seen: list[_Copy] = []
         links: dict[Slot, Source] | None = None
         place = start
-        while place + period <= len(self.nodes) and self.classes[place : place + period] == model:
+        while place + period <= len(self.nodes) and classes[place : place + period] == model:
             copy = _copy(self.graph, self.nodes[place : place + period])
             if seen:
                 found = _links(seen[-1], copy)

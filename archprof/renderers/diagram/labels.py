@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archprof.records import Op, Tensor
+from archprof.renderers.diagram.alike import arrows
 from archprof.renderers.diagram.fuse import ACTIVATIONS, CONCATS, JOINS, NORMS, Box
 
 if TYPE_CHECKING:
@@ -73,6 +74,12 @@ def span_text(paths: tuple[str, str], within: str) -> str:
 def shape_text(tensor: Tensor) -> str:
     """Return a shape without the batch, `64×56×56`."""
     return "×".join(map(str, tensor.shape[1:] or tensor.shape)) or "scalar"
+
+
+def shapes_text(tensors: Sequence[Tensor]) -> str:
+    """Return the shapes of one tensor in all copies, `64→96→…→256×56×56`."""
+    shapes = [shape_text(tensor).split("×") for tensor in tensors]
+    return "×".join(map(arrows, zip(*shapes, strict=True))) if len(set(map(len, shapes))) == 1 else "×".join(shapes[0])
 
 
 def shorten(text: str, longest: int = LONGEST) -> str:

@@ -92,7 +92,7 @@ class _Writer:
             self.names[name] = name
             self._say(
                 level,
-                f"subgraph {name}[{quoted(' '.join(filter(None, (title.text, title.badge, title.said.strip()))))}]",
+                f"subgraph {name}[{quoted(' '.join(filter(None, (title.text, title.badge, title.said.strip(), title.told))))}]",
             )
             self._children(child, level + 1)
             self._say(level, "end")

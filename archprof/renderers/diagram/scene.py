@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from archprof import units
 from archprof.renderers.diagram import style as look
+from archprof.renderers.diagram.alike import arrows
 from archprof.renderers.diagram.fuse import CONCATS, FOLLOWERS, JOINS, Box
-from archprof.renderers.diagram.labels import box_text, join_text, shape_text, span_text
+from archprof.renderers.diagram.labels import box_text, join_text, shape_text, shapes_text, span_text
 from archprof.renderers.diagram.measure import costs as measured
 from archprof.renderers.diagram.sketch import Frame, Piece, Sketch, Wire, is_input
 from archprof.renderers.diagram.style import Paint, Style
@@ -55,7 +56,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """What stands at the top of a frame, and the frame's colours."""
+    """What stands at the top of a frame, the frame's colours, and in a line below what its copies differ in."""
 
     text: str
     badge: str
@@ -65,6 +66,7 @@ class Title:
     tooltip: str
     classes: str
     ink: str = ""
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Scene:
             self._tooltip(frame.paths, frame.copies, amount),
             look.css_class("run" if isinstance(frame.node, Run) else "group", _cost(amount)),
             paint.ink or (look.readable(paint.fill) if paint.fill else self.style.ink),
+            frame.told,
         )
 
     def _links(self) -> list[Link]:
@@ -222,8 +225,10 @@ class Scene:
             return ""
         inside = set(piece.names)
         read = [e.tensor for name in piece.names for e in self.graph.reads(name) if e.producer not in inside]
-        tensor = wires[0].tensor
-        return "" if any(other.shape[1:] == tensor.shape[1:] for other in read) else shape_text(tensor)
+        name, output = wires[0].output
+        made = [self.graph[copy].outputs[output] for copy in self.sketch.copies.get(name, (name,))]
+        is_old = all(any(other.shape[1:] == tensor.shape[1:] for other in read) for tensor in made)
+        return "" if is_old else shapes_text(made)
 
     def _shape(self, piece: Piece) -> str:
         """Return a new shape that stands in the box: a label on the wire would cost the layout a rank."""
@@ -232,14 +237,14 @@ class Scene:
     def _words(self, piece: Piece, amount: Amount, extra: str) -> tuple[str, str, bool, str, tuple[str, ...]]:
         """Return role, name, whether it is bold, the words beside it, and the lines below it."""
         node, badge = piece.node, f" ×{piece.copies}" if piece.copies > 1 else ""
-        more = (extra,) if extra else ()
+        more = tuple(filter(None, (piece.told, extra)))
         if not isinstance(node, Box):
             params = f" · {units.count(amount.params)} params" if amount.params else ""
             size = f"  {amount.ops} ops" + (params if self.costs.metric.name != "parameters" else "")
             line = " · ".join(filter(None, (self._said(piece.copies, amount), self._shape(piece))))
             text = span_text(piece.paths, piece.within) + badge
             return GROUP, text, True, size, (*filter(None, (line,)), *more)
-        sign = join_text(node) if not badge and not amount.unknown else None
+        sign = join_text(self._copies(node)[-1]) if not badge and not amount.unknown else None
         if sign:
             text = f"{sign} {self._shape(piece)}".strip() if sign == "concat" else sign
             return SIGN, text, False, "", more
@@ -247,15 +252,30 @@ class Scene:
         role = MINOR if node.spoken[0].kind in JOINS else OP
         shape = self._shape(piece)
         if minor and not (amount.unknown or badge or shape or amount.share >= 0.01):
-            return role, box_text(node), False, "", more
+            return role, self._box_text(node), False, "", more
         line = (span_text(piece.paths, piece.within), self._said(piece.copies, amount), shape)
         return (
             role,
-            box_text(node) + badge,
+            self._box_text(node) + badge,
             True,
             "",
             (" · ".join(filter(None, line)), *self._detail(piece, amount), *more),
         )
+
+    def _box_text(self, box: Box) -> str:
+        """Return what a box is; what differs between the copies it stands for is said for all of them."""
+        words = [text.split(" ") for text in dict.fromkeys(map(box_text, self._copies(box)))]
+        return " ".join(map(arrows, zip(*words, strict=False)))
+
+    def _copies(self, box: Box) -> list[Box]:
+        """Return all the boxes that are drawn as this one, in order."""
+        every = [self.sketch.copies.get(op.name, (op.name,)) for op in box.ops]
+        silent = [op.name in box.silent for op in box.ops]
+        return [
+            Box(box.path, tuple(self.graph[name] for name in names),
+                frozenset(name for name, is_silent in zip(names, silent, strict=True) if is_silent))
+            for names in zip(*every, strict=True)
+        ]  # fmt: skip
 
     def _detail(self, piece: Piece, amount: Amount) -> tuple[str, ...]:
         if not self.style.details:

@@ -5,7 +5,7 @@ It knows the structure only: no colours, no labels, no Graphviz.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,7 +15,7 @@ from archprof.renderers.diagram.running import running
 from archprof.renderers.diagram.tree import Group, Node, Run, copy_numbers, last_path_of, ops, path_of, representatives
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from archprof.graph import Graph
     from archprof.records import Tensor
@@ -26,7 +26,7 @@ class Piece:
     """A drawn node: a box, or a closed group, once or `copies` times.
 
     `names` are all the ops it stands for, `within` is the group it is drawn in, `paths` are those of the first and the
-    last copy.
+    last copy, and copies that are not equal have `told` what varies.
     """
 
     node: Box | Group
@@ -34,6 +34,7 @@ class Piece:
     within: str
     names: tuple[str, ...]
     paths: tuple[str, str]
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Frame:
     children: tuple[Frame | Piece, ...]
     level: int = 0
     continued: bool = False
+    told: str = ""
 
 
 Part: TypeAlias = Frame | Piece
@@ -69,13 +71,17 @@ class Wire:
 
 @dataclass(frozen=True)
 class Sketch:
-    """Frames and pieces, the pieces in the order of execution, and the wires by the places of their pieces."""
+    """Frames and pieces, the pieces in the order of execution, and the wires by the places of their pieces.
+
+    `copies` are all the ops that are drawn as one, by the name of any of them.
+    """
 
     root: Frame
     pieces: tuple[Piece, ...]
     wires: tuple[Wire, ...]
     ranks: tuple[int, ...]
     tails: tuple[int, ...]
+    copies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def is_main(self, wire: Wire) -> bool:
         """Tell whether a wire is part of a longest way through the network, which is to be drawn straight."""
@@ -105,10 +111,12 @@ class Sketcher:
         self.standing: dict[str, list[str]] = {}
         for op in (*graph.inputs, *graph.ops):
             self.standing.setdefault(self.model[op.name], []).append(op.name)
+        self._copies = {name: self.standing[first] for name, first in self.model.items()}
         numbers = copy_numbers(root)
         edges = running(graph)
-        self.has_running = len(edges) < len(graph.edges)
         self.edges = [edge for edge in edges if not _loops(numbers[edge.producer], numbers[edge.consumer])]
+        own = {(edge.producer, edge.consumer) for edge in graph.edges}
+        self.has_running = any((edge.producer, edge.consumer) not in own for edge in self.edges)
 
     def names(self, node: Node) -> tuple[str, ...]:
         """Return the ops that `node`, a drawn copy, stands for."""
@@ -126,7 +134,7 @@ class Sketcher:
             raise TypeError(root)
         found = tuple(pieces(root))
         wires = tuple(self._wires(found))
-        return Sketch(root, found, wires, *_ranks(len(found), wires))
+        return Sketch(root, found, wires, *_ranks(len(found), wires), copies=self._copies)
 
     def _part(self, node: Node, within: str, opened: Container[str], level: int) -> Part:
         """Return what is drawn of `node`, which stands in the group `within`."""
@@ -134,11 +142,12 @@ class Sketcher:
             part = self._part(node.copies[0][0], within, opened, level)
             # a copy may be a run itself, where a group held nothing else: three blocks of two layers are six layers
             copies, last = len(node.copies) * part.copies, last_path_of(node)
-            return replace(part, copies=copies, paths=(part.paths[0], last))
+            return replace(part, copies=copies, paths=(part.paths[0], last), told=_joined(node.told, part.told))
         if isinstance(node, Run):
-            ends = (path_of(node.copies[0][0]), last_path_of(node))
+            is_dense = isinstance(node.copies[0][0], Group) and node.told
+            ends = (path_of(node.copies[0][0]), path_of(node.copies[-1][0]) if is_dense else last_path_of(node))
             members = tuple(self._part(child, within, opened, level + 1) for child in node.copies[0])
-            return Frame(node, len(node.copies), within, self.names(node), ends, members, level)
+            return Frame(node, len(node.copies), within, self.names(node), ends, members, level, told=node.told)
         ends = (isinstance(node, Group) and node.span) or (node.path, node.path)
         if isinstance(node, Group) and (node is self.root or node.path in opened):
             children = tuple(self._part(child, node.within, opened, level + 1) for child in node.children)
@@ -169,6 +178,10 @@ def pieces(part: Part) -> Iterator[Piece]:
     else:
         for child in part.children:
             yield from pieces(child)
+
+
+def _joined(*words: str) -> str:
+    return "; ".join(filter(None, words))
 
 
 def _loops(one: Mapping[int, int], other: Mapping[int, int]) -> bool:

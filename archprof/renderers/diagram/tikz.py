@@ -54,7 +54,7 @@ STYLES = r"""\begin{{tikzpicture}}[x=1pt, y=1pt,
   cell/.style={{draw={pen}, minimum width=38pt, minimum height=13pt, anchor=west}},
   end/.style={{}},
   frame/.style={{draw={rim}, rounded corners=6pt, line width=0.6pt}},
-  title/.style={{anchor=north west}},
+  title/.style={{anchor=north west, align=left}},
   heading/.style={{font=\sffamily\bfseries\fontsize{{12}}{{14}}\selectfont}},
   subheading/.style={{}},
   flow/.style={{draw={wire}, -{{Stealth[length=4pt]}}, line width=0.8pt}},
@@ -150,7 +150,8 @@ def _frame(thing: dict[str, Any], title: Title) -> list[str]:
     left, bottom, right, top = map(float, thing["bb"].split(","))
     repeated = ", repeated" if title.badge else ""
     badge = f" \\textcolor{{archprofrepeat}}{{{latex(title.badge)}}}" if title.badge else ""
-    words = f"\\textbf{{{latex(title.text)}}}{badge} {latex(title.said.strip())}"
+    told = f"\\\\[-2pt]{latex(title.told)}" if title.told else ""
+    words = f"\\textbf{{{latex(title.text)}}}{badge} {latex(title.said.strip())}{told}"
     return [
         f"\\draw[frame{repeated}, fill={_own(title.fill)}] ({left:.1f},{bottom:.1f}) rectangle ({right:.1f},{top:.1f});",
         f"\\node[title] at ({left + 5:.1f},{top - 5:.1f}) {{{words}}};",

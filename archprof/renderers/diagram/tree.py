@@ -42,11 +42,13 @@ class Run:
     """Equal siblings one after the other: `copies` of one or more nodes each, of which the first is drawn.
 
     `loops` are the tensors that go from each copy to the next: (producer, output, consumer, position), the two ops by
-    their number within their copy. Whatever else a copy reads, all of them read from one place outside.
+    their number within their copy. Whatever else a copy reads, all of them read from one place outside. A run whose
+    copies are not equal has `told` what varies.
     """
 
     copies: tuple[tuple[Node, ...], ...]
     loops: tuple[tuple[int, int, int, int], ...] = ()
+    told: str = ""
 
 
 Node: TypeAlias = Box | Group | Run

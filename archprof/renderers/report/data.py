@@ -175,8 +175,8 @@ def _runs(profile: Profile, modules: Mapping[str, int], ops: Mapping[str, int]) 
 
 
 def _below(child: Node) -> Iterator[Copies]:
-    """Yield the copies of every run in what is drawn, those inside other copies included."""
-    if isinstance(child, Run):
+    """Yield the copies of every run of exact repeats in what is drawn, those inside other copies included."""
+    if isinstance(child, Run) and not child.told:
         yield child.copies
     for part in _parts(child):
         yield from _below(part)
