@@ -39,6 +39,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("reports")
     models: dict[str, list[Any]] = {
         "one": ["resnet18"], "several": ["resnet18", "resnet34", "mobilenet-v1"], "hostile": [Hostile()], "wide": [wide()],
+        "nothing": [nn.Flatten()],
     }  # fmt: skip
     for name, named in models.items():
         found = [archprof.profile(m) if isinstance(m, str) else archprof.profile(m, (2, 4)) for m in named]
@@ -407,6 +408,25 @@ def test_a_narrow_screen_does_not_scroll_sideways(opened: Any, name: str, script
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+def test_a_network_that_costs_nothing_says_so(opened: Any) -> None:
+    page = opened("nothing")
+    assert "No op of this network has any Parameters." in page.locator("#cost").inner_text()
+    assert "No kernel computes anything" in page.locator("#roofline").inner_text()
+    assert "Positions" in page.locator("#field").inner_text()
+    assert page.locator(".card.top tbody tr").first.inner_text().split()[-1] == "0"  # a share of nothing is not <0.1%
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_no_control_is_cut_off(opened: Any, width: int) -> None:
+    page = opened("several", viewport={"width": width, "height": 900})
+    page.wait_for_timeout(300)
+    outside = """all => all.filter(one => { const box = one.getBoundingClientRect(), card = one.closest('.card').getBoundingClientRect();
+        return box.width && (box.right > card.right || box.left < card.left); }).length"""
+    assert page.locator(".card .controls > *, .card .head > *").evaluate_all(outside) == 0
+    if width == 1280:  # the whole table is seen without scrolling
+        assert page.evaluate("(grid => grid.scrollWidth <= grid.clientWidth)(document.querySelector('.grid'))")
+
+
 def test_it_prints(opened: Any, tmp_path: Path) -> None:
     page = opened(color_scheme="dark")
     page.pdf(path=tmp_path / "x.pdf")
@@ -414,6 +434,7 @@ def test_it_prints(opened: Any, tmp_path: Path) -> None:
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator("#graph").is_visible()
+    assert page.locator("#app button:visible, #app select:visible").count() == 0
     assert page.locator(".card.top").is_visible()
 
 

@@ -87,7 +87,14 @@ def top(profile: Profile) -> dict[str, Any]:
         share = None if amount is None else amount / whole
         cells = [cell(profile, row, name, raw=False) for name in names]
         rows.append(
-            (row.path, row.kind, row.shape, cells, "-" if share is None else percent(share), 100 * (share or 0))
+            (
+                row.path,
+                row.kind,
+                row.shape,
+                cells,
+                "-" if share is None else percent(share) if share else "0",
+                100 * (share or 0),
+            )
         )
     shown = sum(share for *_, share in rows)
     heads = [LABELS.get(name, name) for name in names]

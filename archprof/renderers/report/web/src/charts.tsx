@@ -65,6 +65,7 @@ export function RooflinePanel({ store }: { store: Store }) {
       alike.get(name).times++;
       return false;
     }).map((d: any) => alike.get(`${d.x} ${d.y} ${d.macs} ${inside.has(d.op)}`));
+  if (!dots.length) return <section class="card" id="roofline" aria-label="Roofline"><h2>Roofline</h2><p class="note">No kernel computes anything, so there is no dot to show.</p></section>;
   const ridge = device.peak / device.bandwidth;
   const xs = dots.map((d: any) => d.x);
   const low = Math.min(0.1, ...xs) / 1.6, high = Math.max(ridge * 4, ...xs) * 1.6;
@@ -141,7 +142,7 @@ export function MemoryPanel({ store }: { store: Store }) {
       <p class="note">Peak <b>{size(pass.peak)}</b> in the {pass.peak_phase} pass; workspace of kernels and fragmentation are not in it. {found.notes.join(". ")}</p>
       <Chart deps={[model, pass, state.node, state.model]} label={`Bytes alive over ${pass.name} of ${model.raw.name}, peak ${size(pass.peak)}`} pick={(d) => d.op >= 0 && store.select(d.op)} make={(width) => Plot.plot({
         width, height: 340, marginLeft: 66, marginBottom: 36, style: STYLE,
-        x: { label: "makings and frees, in execution order \u2192", ticks: 5 }, y: { label: "\u2191 bytes alive", domain: [0, pass.peak * 1.15 || 1], ticks: binary(pass.peak), tickFormat: (d: number) => size(d).replace(/\.0+ /, " "), grid: true },
+        x: { label: "makings and frees, in execution order \u2192", domain: [0, Math.max(1, pass.end)], ticks: 5, tickFormat: plain }, y: { label: "\u2191 bytes alive", domain: [0, pass.peak * 1.15 || 1], ticks: binary(pass.peak), tickFormat: (d: number) => size(d).replace(/\.0+ /, " "), grid: true },
         color: { domain: KINDS.map(([name]) => name), range: KINDS.map(([, colour]) => colour) },
         marks: [
           ...pass.phases.slice(1).map(([name, at]: [string, number]) => Plot.ruleX([at], { stroke: "var(--strong)", strokeDasharray: "3 3" })),

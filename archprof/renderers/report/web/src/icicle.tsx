@@ -65,6 +65,7 @@ export function Icicle({ store }: { store: Store }) {
           : <button type="button" class="link" onClick={() => zoom(part.id)}>{part.id === -1 ? model.raw.name : part.name}</button>)}
         <span class="hint">{root.id === -1 ? "click selects, double click or Enter zooms into a module" : ""}</span>
       </nav>
+      {!model.totals[state.metric] && <p class="note">No op of this network has any {store.label(state.metric)}.</p>}
       <div ref={ref}>
         <svg class="icicle" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label={`${store.label(state.metric)} of ${model.raw.name} by module`}>
           {found.map(({ node: part, x, y, w, h, inner }) => {

@@ -108,7 +108,7 @@ function Inspector({ store }: { store: Store }) {
     <aside class="card inspector" aria-label="Selection">
       <p class="crumb">{model.above(node).slice(0, -1).map((part) => <><button type="button" class="link" onClick={() => store.select(part)}>{part.id === -1 ? model.raw.name : part.name}</button><span aria-hidden="true"> / </span></>)}</p>
       <h2 id="chosen">{node.id === -1 ? model.raw.name : node.name}</h2>
-      <p class="note">{node.kind}{node.shape ? ` \u00b7 ${node.shape}` : ""}{ops ? "" : ` \u00b7 ${node.ops.length.toLocaleString("en-US")} ops`}</p>
+      <p class="note">{node.kind}{node.shape ? ` \u00b7 ${node.shape}` : ""}{ops ? "" : ` \u00b7 ${node.ops.length.toLocaleString("en-US")} op${node.ops.length === 1 ? "" : "s"}`}</p>
       <p class="big"><b>{model.cell(state.metric, node)}</b> <span>{store.label(state.metric)}</span> <em>{percent(model.share(state.metric, node))}</em></p>
       <div class="meter" aria-hidden="true"><i style={{ width: `${Math.min(100, 100 * model.share(state.metric, node))}%` }} /></div>
       {gap && <p class="alarm">unknown: {gap[1]}</p>}

@@ -113,7 +113,7 @@ export function Table({ store }: { store: Store }) {
       <div class="head">
         <h2 id="layers-heading">Layers</h2>
         <div class="controls">
-          <span class="hint" role="status">{said || `${rows.length.toLocaleString("en-US")} rows`}</span>
+          <span class="hint" role="status">{said || `${rows.length.toLocaleString("en-US")} row${rows.length === 1 ? "" : "s"}`}</span>
           <label class="check"><input type="checkbox" checked={flat} onChange={(event: any) => setFlat(event.currentTarget.checked)} />flat</label>
           {!flat && <div class="switch" role="group" aria-label="Modules">
             <button type="button" onClick={() => change(() => table.setExpanded(true))}>open all</button>
@@ -125,7 +125,7 @@ export function Table({ store }: { store: Store }) {
         </div>
       </div>
       <div class="grid" ref={scroller}>
-        <div role="treegrid" aria-label={`Layers of ${model.raw.name}`} aria-rowcount={rows.length + 1} style={{ minWidth: `${31 + measures.reduce((sum, name) => sum + (store.label(name).length > 11 ? 7.4 : 5.2), 0)}rem` }}>
+        <div role="treegrid" aria-label={`Layers of ${model.raw.name}`} aria-rowcount={rows.length + 1} style={{ minWidth: `${29.6 + measures.reduce((sum, name) => sum + (store.label(name).length > 11 ? 7.4 : 5.2), 0)}rem` }}>
           <div role="rowgroup" class="grid-head">
             <div role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
               {heads.map(([id, label]) => {
