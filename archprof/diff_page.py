@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from archprof import units
-from archprof.changes.lines import NOWHERE, Line, lines
+from archprof.changes.lines import NOWHERE, Line, apart, lines
 from archprof.changes.nouns import KINDS, Diff
 from archprof.errors import UnknownName
 from archprof.renderers.markup import escaped
@@ -96,7 +96,7 @@ def as_table(diff: Diff, view: View) -> str:
         totals.add_column(Text(short(head)), no_wrap=True, justify="right" if number else "left")
     for line in summary(diff, view):
         totals.add_row(*map(Text, line))
-    below = [Text(verdict(diff))]
+    below = [Text(text) for text in filter(None, (apart(diff), verdict(diff)))]
     below += [Text(f"! {gaps} ops of unknown cost in {name}: totals are lower bounds")
               for name, gaps in zip((diff.a, diff.b), diff.gaps, strict=True) if gaps]  # fmt: skip
     if diff.is_same:
@@ -136,7 +136,7 @@ def as_markdown(diff: Diff, view: View) -> str:
     rows = [[escaped(cell) for cell in line] for line in summary(diff, view)]
     heads = ["", escaped(diff.a), escaped(diff.b), "change", ""]
     totals = tabulate(rows, heads, "pipe", disable_numparse=True, colalign=["left", *["right"] * 4])
-    text = [f"### {escaped(diff.a)} → {escaped(diff.b)}", totals, verdict(diff)]
+    text = [f"### {escaped(diff.a)} → {escaped(diff.b)}", totals, *filter(None, [escaped(apart(diff))]), verdict(diff)]
     if not diff.is_same:
         shown, deep = _lines(diff, view), _lines(diff, view, view.depth or DEEP)
         first, rest = (shown, []) if len(shown) <= SHORT else (_lines(diff, view, 1), deep)

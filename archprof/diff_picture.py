@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archprof import outputs
+from archprof.changes.lines import apart
 from archprof.changes.nouns import Change, Diff, Part
 from archprof.diff_page import SIGNS, part_of, signed
 from archprof.graph import Edge, Graph
@@ -85,7 +86,7 @@ def composed(diff: Diff, a: Profile, b: Profile, depth: int | None = None) -> Co
     costs = found.scene.costs
     found.scene.costs = _Shares(costs.metric, costs.value, costs.params, costs.unknown)
     notes = [line for line in found.heading[2:] if "unknown cost" not in line]
-    return dataclasses.replace(found, heading=(found.heading[0], *_totals(diff), *notes))
+    return dataclasses.replace(found, heading=(found.heading[0], *_totals(diff), *filter(None, [apart(diff)]), *notes))
 
 
 class _Shares(Costs):

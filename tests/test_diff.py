@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import archprof
 from archprof.bounds import broken, parsed
 from archprof.changes import KINDS, Diff, Part, diff
-from archprof.changes.lines import lines
+from archprof.changes.lines import apart, lines
 from archprof.cli import main
 from archprof.diff_page import render
 from archprof.diff_picture import FILLS, composed, merged
@@ -168,7 +168,8 @@ def test_weights_that_no_op_reads_have_a_row(profiled) -> None:
     found = diff(
         profiled("resnet18"), profiled("resnet34")
     )  # each batch norm counts its batches, in a buffer nobody reads
-    assert found.rows[-1].what == "weights and buffers that no op reads"
+    # 20 and 36 batch norms; each keeps a counter of one number
+    assert found.rows[-1].what == "weights and buffers that no op reads: buffers 20 -> 36"
     assert sum(row.delta("buffers") for row in found.rows) == found.delta("buffers")
 
 
@@ -187,6 +188,24 @@ def test_a_spec_and_its_twin_differ_in_names_only(profiled) -> None:
     found = diff(profiled("resnet18"), profiled("torchvision:resnet18"))
     assert found.is_same
     assert found.counts()["moved"] == 8 * 3
+
+
+def test_unlike_networks_have_little_in_common(profiled) -> None:
+    found = diff(profiled("vgg16"), profiled("resnet50"))
+    # a ReLU of 256x56x56 is in both, and so is a 3x3 convolution; neither is the other's successor
+    assert not [row for row in found.rows if row.path_a and row.path_b and row.type in {"ReLU", "Conv2d"}]
+    assert apart(found) == "little in common: 3 of 40 ops of vgg16 have a counterpart among the 175 of resnet50"
+    for form in ("table", "markdown"):
+        assert "little in common: 3 of 40 ops" in " ".join(render(found, form, View()).split())
+    assert apart(diff(profiled("resnet18"), profiled("resnet34"))) == ""
+
+
+def test_one_linear_layer_of_other_sizes_and_another_name_is_no_pair() -> None:
+    one, other = net(("a", "conv", 8), ("x", "relu")), net(("b", "conv", 24), ("y", "relu"), ("c", "conv", 4))
+    assert {row.kind for row in diff(one, other).rows} == {"added", "removed"}
+    # two in a row are no chance any more
+    one, other = net(("a", "conv", 8), ("x", "conv", 8)), net(("b", "conv", 24), ("y", "conv", 24))
+    assert [row.kind for row in diff(one, other).rows] == ["changed", "changed"]
 
 
 def test_it_is_plain_data(profiled) -> None:

@@ -73,6 +73,40 @@ def test_only_the_script_of_the_page_may_run_and_nothing_may_be_fetched(page: st
     assert not re.findall(r'(?:src|href)="(?!#)[^"]*"', page.replace(script[0], ""))
 
 
+def test_the_cards_say_what_a_network_costs_exactly_and_in_short(page: str) -> None:
+    cards = re.findall(
+        r"<dt>(.*?)</dt><dd>(.*?)</dd>(?:<dd class=\"exact\">(.*?)</dd>)?", page[: page.index('id="app"')]
+    )
+    found = {label: (amount, exact) for label, amount, exact in cards}
+    assert list(found) == [
+        "Parameters",
+        "MACs",
+        "FLOPs",
+        "Weights",
+        "Activations",
+        "Peak memory",
+        "Arithmetic intensity",
+        "Ops",
+    ]
+    assert found["Parameters"] == ("61.71 k", "61,706")
+    assert found["Weights"] == ("241.0 KiB", "246,824 bytes")  # 4 bytes each
+
+
+def test_the_intensity_is_the_work_by_the_bytes_moved() -> None:
+    net = nn.Linear(64, 32, bias=False)
+    (intensity,) = re.findall(r"<dt>Arithmetic intensity</dt><dd>(.*?)</dd>", written([archprof.profile(net, (8, 64))]))
+    # 2 * 8 * 64 * 32 FLOPs; reads 8 x 64 and 64 x 32 and writes 8 x 32 float32: 4 * (512 + 2048 + 256) bytes
+    assert intensity == f"{32768 / 11264:.3f} FLOP/B"
+
+
+def test_accuracy_is_told_as_given(tmp_path: Path) -> None:
+    words = ["report", "lenet5", "-o", str(tmp_path / "x.html"), "--accuracy", "lenet5=99.05"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    text = (tmp_path / "x.html").read_text("utf-8")
+    assert "<dt>Accuracy</dt><dd>99.05</dd>" in text
+    assert data(text)["models"][0]["accuracy"] == 99.05
+
+
 def test_reports_are_the_same_every_time(page: str) -> None:
     assert written([archprof.profile("lenet5")]) == page
 
@@ -125,6 +159,9 @@ def test_several_networks_are_compared() -> None:
         (["lenet5", "-o", "x.html", "--on", "abacus"], "no device"),
         (["lenet5", "-o", "x.html", "--train", "luck"], "no optimizer"),
         (["lenet5"] * 9 + ["-o", "x.html"], "1 to 8"),
+        (["lenet5", "-o", "x.html", "--accuracy", "lenet=99"], "no network in this report 'lenet'"),
+        (["lenet5", "-o", "x.html", "--accuracy", "99.1"], "is not MODEL=NUMBER"),
+        (["lenet5", "-o", "x.html", "--accuracy", "lenet5=nan"], "is not MODEL=NUMBER"),
     ],
 )
 def test_mistakes_are_one_line(words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ KEPT = 1000
 SAME, FORM, WEIGHTLESS, KIND, PATH, LEAF, SWAP = 8, 4, 2, 1, 3, 1, 2
 STRONG = 4
 """From here on a pair is one by its looks or its path; below, it only stands where one could be."""
+ENOUGH = 2
+"""So much must speak for a row of pairs: one with weights or a name in common, or two layers of one form and any size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +176,27 @@ class _Rows:
 
 
 def _backed(pairs: Sequence[tuple[int, int]], one: Sequence[Item], other: Sequence[Item]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs that are strong, or stand in a row with a strong one without a gap."""
+    """Yield the pairs that are strong, or look alike and stand in a row with a strong one without a gap."""
+    pairs = [(i, j) for i, j in pairs if alike(one[i], other[j]) > KIND]
     run: list[tuple[int, int]] = []
-    is_strong = False
+    strength = 0
     for pair in [*pairs, (-1, -1)]:
         if run and pair != (run[-1][0] + 1, run[-1][1] + 1):
-            if is_strong:
+            if strength >= ENOUGH:
                 yield from run
-            run, is_strong = [], False
+            run, strength = [], 0
         run.append(pair)
-        is_strong = is_strong or (pair[0] >= 0 and _is_strong(one[pair[0]], other[pair[1]]))
+        strength += _strength(one[pair[0]], other[pair[1]]) if pair[0] >= 0 else 0
 
 
-def _is_strong(one: Item, other: Item) -> bool:
-    return one.kind != other.kind or alike(one, other) >= STRONG  # a replacement has its path
+def _strength(one: Item, other: Item) -> int:
+    """Return how much a pair says for its row; what has no weights and another name may be chance: a ReLU is a ReLU."""
+    if one.kind != other.kind:
+        return ENOUGH  # a replacement has its path
+    if alike(one, other) < STRONG:
+        return 0
+    if one.path == other.path or (one.leaf and one.leaf == other.leaf):
+        return ENOUGH
+    if not one.has_weights:
+        return 0
+    return ENOUGH if one.identity == other.identity else 1

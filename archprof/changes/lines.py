@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from archprof.changes.nouns import Change, Diff, Part, added
 
+LITTLE = 0.25
+"""Where less of two networks is a pair, they have little in common."""
 ENOUGH = 40
 """Lines there are at most where the reader has not said how deep to go."""
 NOWHERE = "(no op)"
@@ -33,6 +35,16 @@ class Line:
     def delta(self, column: str) -> int | None:
         """Return by how much all of it costs more now; None where that is unknown."""
         return added(row.delta(column) for row in self.rows)
+
+
+def apart(diff: Diff) -> str:
+    """Return that two networks have little in common, where they have; nothing where they have more."""
+    if diff.in_common >= LITTLE:
+        return ""
+    counts = diff.counts()
+    pairs = sum(counts.values()) - counts["added"] - counts["removed"]
+    one, other = pairs + counts["removed"], pairs + counts["added"]
+    return f"little in common: {pairs:,} of {one:,} ops of {diff.a} have a counterpart among the {other:,} of {diff.b}"
 
 
 def lines(diff: Diff, depth: int | None = None) -> list[Line]:

@@ -101,6 +101,13 @@ class Diff:
         return Counter(row.kind for row in self.rows if row.path_a != "" or row.path_b != "")
 
     @property
+    def in_common(self) -> float:
+        """How much of both networks is a pair: twice the pairs, by the ops of both; 1 where there are none."""
+        counts = self.counts()
+        pairs = sum(counts.values()) - counts["added"] - counts["removed"]
+        return 2 * pairs / (sum(counts.values()) + pairs) if counts else 1.0
+
+    @property
     def is_same(self) -> bool:
         """Tell whether nothing differs but names."""
         return all(row.kind in {"same", "moved"} for row in self.rows)

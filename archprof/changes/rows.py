@@ -58,7 +58,9 @@ def outside(a: Profile, b: Profile, columns: Sequence[str]) -> list[Change]:
     before, after = ({name: profile.outside.get(name, 0) for name in columns} for profile in (a, b))
     if not any((*before.values(), *after.values())):
         return []
-    return [Change("same" if before == after else "changed", "", "", "", OUTSIDE, before, after)]
+    found = [(name, str(before[name]), str(after[name])) for name in columns if before[name] != after[name]]
+    what = f"{OUTSIDE}: {told(found)}" if found else OUTSIDE
+    return [Change("changed" if found else "same", "", "", "", what, before, after, tuple(found))]
 
 
 def _order(first: int, second: int, partner: Mapping[int, int]) -> Iterator[Place]:

@@ -7,7 +7,7 @@ handed to `renderers/report/` as plain documents.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,15 +40,17 @@ def report(
     *,
     on: Sequence[str] = (),
     train: str = "",
+    accuracy: Mapping[str, float] | None = None,
     tell: Tell = nobody,
 ) -> None:
     """Write the report of one or more networks to `path`, which ends in .html.
 
     `on` names the devices whose rooflines it has (`archprof list devices`), `train` an optimizer whose training step is in the
-    memory's timeline too. `tell` hears how far it is. Raises UserError where it cannot be written.
+    memory's timeline too, `accuracy` what networks reach, by name, to be held against their costs. `tell` hears how far it
+    is. Raises UserError where it cannot be written.
     """
     path = checked(path)
-    text = written(profiles, on=on, train=train, tell=tell)
+    text = written(profiles, on=on, train=train, accuracy=accuracy, tell=tell)
     with outputs.writing(path):
         path.write_text(text, "utf-8")
 
@@ -58,7 +60,14 @@ def checked(path: str | os.PathLike[str]) -> Path:
     return outputs.checked(path, "a report", (".html", ".htm"))
 
 
-def written(profiles: Sequence[Profile], *, on: Sequence[str] = (), train: str = "", tell: Tell = nobody) -> str:
+def written(
+    profiles: Sequence[Profile],
+    *,
+    on: Sequence[str] = (),
+    train: str = "",
+    accuracy: Mapping[str, float] | None = None,
+    tell: Tell = nobody,
+) -> str:
     """Return the report as the text of an HTML page."""
     if not 1 <= len(profiles) <= MOST:
         raise UserError(f"a report is about 1 to {MOST} networks, not {len(profiles)}")
@@ -67,19 +76,23 @@ def written(profiles: Sequence[Profile], *, on: Sequence[str] = (), train: str =
 
         if train not in REMEMBERED:
             raise UnknownName("optimizer", train, REMEMBERED)
+    reached = dict(accuracy or {})
+    for name in reached:
+        if name not in (names := [profile.model for profile in profiles]):
+            raise UnknownName("network in this report", name, names)
     devices = [find(name) for name in on or DEVICES]
     chapters = []
     for number, profile in enumerate(profiles):
         tell(profile.model, number / len(profiles))
-        chapters.append(chapter(profile, devices, train))
+        chapters.append(chapter(profile, devices, train, reached.get(profile.model)))
     tell("writing", 1.0)
     from archprof.reporting.changed import changed  # networkx, which one network does without
 
     diffs = [changed(profiles[0], other) for other in profiles[1:]]
-    return page(chapters, totals(profiles) if diffs else (), diffs)
+    return page(chapters, totals(chapters) if diffs else (), diffs)
 
 
-def chapter(profile: Profile, devices: Sequence[Device], train: str = "") -> Chapter:
+def chapter(profile: Profile, devices: Sequence[Device], train: str = "", accuracy: float | None = None) -> Chapter:
     """Return all about one network; what cannot be had is missing with a reason."""
     missing: dict[str, str] = {}
     drawn = _had(lambda: picture(profile, source(profile), "svg", {}).decode(), "picture", missing)
@@ -88,7 +101,7 @@ def chapter(profile: Profile, devices: Sequence[Device], train: str = "") -> Cha
     rooflines = _had(lambda: roofs(profile, devices), "roofline", missing) or ()
     peak = None if memory is None else memory["passes"][0]["peak"]
     drawn = drawn[drawn.index("<svg") :] if drawn else ""
-    return Chapter(profile, drawn, rooflines, memory, peak, field, missing, warnings)
+    return Chapter(profile, drawn, rooflines, memory, peak, field, missing, warnings, accuracy)
 
 
 def roofs(profile: Profile, devices: Sequence[Device]) -> list[Roofline]:
@@ -104,15 +117,19 @@ def roofs(profile: Profile, devices: Sequence[Device]) -> list[Roofline]:
     return found
 
 
-def totals(profiles: Sequence[Profile]) -> list[list[str]]:
+def totals(chapters: Sequence[Chapter]) -> list[list[str]]:
     """Return the totals of networks side by side, with ratios to the first: a heading, and a row a measure."""
+    profiles = [chapter.profile for chapter in chapters]
     rows = [["", *(profile.model for profile in profiles)]]
-    names = [name for name in MEASURES if all(name in profile.totals for profile in profiles)]
+    names = [name for name in (*MEASURES, "measured_s") if all(name in profile.totals for profile in profiles)]
     for name in names:
         first = profiles[0].totals[name]
         others = [f"{total_cell(p, name, raw=False)} ({ratio(p.totals[name], first)})" for p in profiles[1:]]
         rows.append([LABELS.get(name, name), total_cell(profiles[0], name, raw=False), *others])
     rows.append(["Ops", *(f"{len(profile.network):,}" for profile in profiles)])
+    reached = [chapter.accuracy for chapter in chapters]
+    if any(number is not None for number in reached):
+        rows.append(["Accuracy, as given", *("-" if number is None else f"{number:g}" for number in reached)])
     return rows
 
 

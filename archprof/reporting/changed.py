@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from archprof import units
 from archprof.changes import KINDS, diff
+from archprof.changes.lines import apart
 
 if TYPE_CHECKING:
     from archprof.result import Profile
@@ -28,8 +29,10 @@ def changed(before: Profile, after: Profile) -> dict[str, Any]:
             "delta": {name: row.delta(name) for name in TOLD},
         }
         for row in found.rows
+        if row.path or any(row.delta(name) for name in TOLD)  # of what no op reads, only what costs are told of
     ]
-    told = f"{', '.join(sums)}. Ops: {', '.join(parts)}."
+    little = apart(found)
+    told = f"{little[:1].upper()}{little[1:]}{'. ' * bool(little)}{', '.join(sums)}. Ops: {', '.join(parts)}."
     return {"before": before.model, "after": after.model, "told": told, "rows": rows}
 
 

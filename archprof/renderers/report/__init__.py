@@ -25,7 +25,8 @@ class Chapter:
     """A network in a report: its profile, its picture as SVG, and what was found out beyond the table.
 
     `missing` says of a picture or panel why it is not there. `memory` and `field` are documents for the script, `peak_bytes`
-    the most memory that a pass of inference holds (None: not known), `warnings` what its author should look at.
+    the most memory that a pass of inference holds (None: not known), `warnings` what its author should look at, `accuracy`
+    what somebody says it reaches.
     """
 
     profile: Profile
@@ -36,6 +37,7 @@ class Chapter:
     field: Mapping[str, Any] | None = None
     missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
     warnings: Sequence[str] = ()
+    accuracy: float | None = None
 
 
 def page(
@@ -50,7 +52,7 @@ def page(
         {
             "chapter": chapter,
             "number": number,
-            "cards": pieces.cards(chapter.profile, chapter.peak_bytes),
+            "cards": pieces.cards(chapter),
             "top": pieces.top(chapter.profile),
             "picture": pieces.embedded(chapter.picture, f"m{number}-"),
         }

@@ -87,6 +87,7 @@ def described(chapter: Chapter) -> dict[str, Any]:
         "memory": chapter.memory,
         "field": chapter.field,
         "missing": dict(chapter.missing),
+        "accuracy": chapter.accuracy,
         "timing": None if timing is None else {"device": timing.device, "bare": dataclasses.asdict(timing.bare)},
     }
 

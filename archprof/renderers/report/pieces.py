@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from archprof.records import Column
+    from archprof.renderers.report import Chapter
     from archprof.result import Profile
+    from archprof.roofline import Roofline
 
 MANY = 30
 """So many layers are on the page; all of them are in the data."""
@@ -35,24 +37,39 @@ LABELS = {
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
-def cards(profile: Profile, peak_bytes: int | None) -> list[tuple[str, str, str]]:
-    """Return the numbers at the top of a network: what, how much, and in whole numbers or in words."""
+def cards(chapter: Chapter) -> list[tuple[str, str, str, str]]:
+    """Return the numbers at the top of a network: what, how much, the same as a whole number where it is one, what it means."""
+    profile, peak_bytes = chapter.profile, chapter.peak_bytes
     at_least = ">" if profile.gaps else ""
     found = []
     for name, label in CARDS.items():
         number, column = profile.totals[name], profile.columns[name]
         amount = at_least * (name not in {"params", "param_bytes"}) + units.written(number, column.unit)
         exact = f"{units.written(number, column.unit, raw=True)}{' bytes' * (column.unit == 'bytes')}"
-        found.append((label, amount, f"{exact}: {column.meaning}"))
+        found.append((label, amount, exact if exact != amount else "", column.meaning))
     if peak_bytes is not None:
         meaning = "the most that is alive at once in a pass of inference, weights included"
-        found.append(("Peak memory", units.size(peak_bytes), f"{peak_bytes:,} bytes: {meaning}"))
-    found.append(("Ops", f"{len(profile.network):,}", "operations executed in one forward pass"))
+        found.append(("Peak memory", units.size(peak_bytes), f"{peak_bytes:,} bytes", meaning))
+    if chapter.rooflines:
+        known = None if profile.gaps else intensity(chapter.rooflines[0])
+        meaning = (
+            "FLOPs per byte moved, where what a compiler can fuse runs as one kernel: the mean of the roofline's dots"
+        )
+        found.append(("Arithmetic intensity", "-" if known is None else f"{units.digits(known)} FLOP/B", "", meaning))
+    found.append(("Ops", f"{len(profile.network):,}", "", "operations executed in one forward pass"))
     if profile.timing is not None:
         spread = profile.timing.bare
         told = f"median of {spread.n} passes on {profile.timing.device}, quartiles {units.duration(spread.iqr)} apart"
-        found.append(("Time", units.duration(spread.median), told))
+        found.append(("Time", units.duration(spread.median), "", told))
+    if chapter.accuracy is not None:
+        found.append(("Accuracy", f"{chapter.accuracy:g}", "", "as given by who made this page, not measured"))
     return found
+
+
+def intensity(roof: Roofline) -> float | None:
+    """Return how many FLOPs a network does for each byte that it moves; None where it moves none."""
+    moved = sum(sum(kernel.moved) for kernel in roof.kernels)
+    return sum(kernel.work for kernel in roof.kernels) / moved if moved else None
 
 
 def top(profile: Profile) -> dict[str, Any]:
@@ -70,7 +87,14 @@ def top(profile: Profile) -> dict[str, Any]:
         share = None if amount is None else amount / whole
         cells = [cell(profile, row, name, raw=False) for name in names]
         rows.append(
-            (row.path, row.kind, row.shape, cells, "-" if share is None else percent(share), 100 * (share or 0))
+            (
+                row.path,
+                row.kind,
+                row.shape,
+                cells,
+                "-" if share is None else percent(share) if share else "0",
+                100 * (share or 0),
+            )
         )
     shown = sum(share for *_, share in rows)
     heads = [LABELS.get(name, name) for name in names]

@@ -65,6 +65,7 @@ export function RooflinePanel({ store }: { store: Store }) {
       alike.get(name).times++;
       return false;
     }).map((d: any) => alike.get(`${d.x} ${d.y} ${d.macs} ${inside.has(d.op)}`));
+  if (!dots.length) return <section class="card" id="roofline" aria-label="Roofline"><h2>Roofline</h2><p class="note">No kernel computes anything, so there is no dot to show.</p></section>;
   const ridge = device.peak / device.bandwidth;
   const xs = dots.map((d: any) => d.x);
   const low = Math.min(0.1, ...xs) / 1.6, high = Math.max(ridge * 4, ...xs) * 1.6;
@@ -87,7 +88,7 @@ export function RooflinePanel({ store }: { store: Store }) {
         marks: [
           ...others.map((one: any) => Plot.line(roof(one), { x: "x", y: "y", stroke: "var(--strong)", strokeWidth: 1, clip: true })),
           Plot.line(roof(device), { x: "x", y: "y", stroke: INK, strokeWidth: 1.8, clip: true }),
-          Plot.text([...others, device], { x: high, y: (d: any) => d.peak, text: "name", textAnchor: "end", dy: -7, fill: SOFT, fontSize: 10.5 }),
+          Plot.text([...others, device], { x: high, y: (d: any) => d.peak, text: "name", textAnchor: "end", dy: -16, fill: SOFT, stroke: "var(--card)", strokeWidth: 3, fontSize: 10.5 }),
           Plot.dot(dots, { x: "x", y: "y", r: "macs", fill: "bound", fillOpacity: (d: any) => (inside.size && !inside.has(d.op) ? 0.12 : 0.6), stroke: "bound", strokeOpacity: (d: any) => (inside.size && !inside.has(d.op) ? 0.2 : 1), strokeWidth: 0.8 }),
           Plot.tip(dots, Plot.pointer({ x: "x", y: "y", fill: "var(--card)", stroke: "var(--strong)", title: (d: any) => `${d.name}${d.size > 1 ? ` and ${d.size - 1} that ride along` : ""}${d.times > 1 ? `, and ${d.times - 1} equal ones` : ""}\n${count(d.x)} FLOP/B, ${count(d.macs, "MAC")}\nat least ${duration(d.time)}, ${d.bound}-bound` })),
         ],
@@ -141,7 +142,7 @@ export function MemoryPanel({ store }: { store: Store }) {
       <p class="note">Peak <b>{size(pass.peak)}</b> in the {pass.peak_phase} pass; workspace of kernels and fragmentation are not in it. {found.notes.join(". ")}</p>
       <Chart deps={[model, pass, state.node, state.model]} label={`Bytes alive over ${pass.name} of ${model.raw.name}, peak ${size(pass.peak)}`} pick={(d) => d.op >= 0 && store.select(d.op)} make={(width) => Plot.plot({
         width, height: 340, marginLeft: 66, marginBottom: 36, style: STYLE,
-        x: { label: "makings and frees, in execution order \u2192", ticks: 5 }, y: { label: "\u2191 bytes alive", ticks: binary(pass.peak), tickFormat: (d: number) => size(d).replace(/\.0+ /, " "), grid: true },
+        x: { label: "makings and frees, in execution order \u2192", domain: [0, Math.max(1, pass.end)], ticks: 5, tickFormat: plain }, y: { label: "\u2191 bytes alive", domain: [0, pass.peak * 1.15 || 1], ticks: binary(pass.peak), tickFormat: (d: number) => size(d).replace(/\.0+ /, " "), grid: true },
         color: { domain: KINDS.map(([name]) => name), range: KINDS.map(([, colour]) => colour) },
         marks: [
           ...pass.phases.slice(1).map(([name, at]: [string, number]) => Plot.ruleX([at], { stroke: "var(--strong)", strokeDasharray: "3 3" })),
@@ -173,6 +174,7 @@ export function FieldPanel({ store }: { store: Store }) {
   const at = Math.min(axis, found.axes.length - 1);
   const inside = new Set(store.node.id === -1 ? [] : store.node.ops);
   const points = found.op.map((op: number, i: number) => ({ op, depth: found.depth[i], size: found.size[i][at], stride: found.stride[i][at], whole: found.is_whole[i][at], name: model.raw.ops.name[op] }));
+  if (!points.length) return <section class="card" id="field" aria-label="Receptive field"><h2>Receptive field by depth</h2><p class="note">No op sees more of {found.input} than its own position{found.unknown ? `; of ${found.unknown} ops it is not known` : ""}.</p></section>;
   const links = found.links.map(([a, b]: [number, number]) => ({ x1: points[a].depth, y1: points[a].size, x2: points[b].depth, y2: points[b].size }));
   const differ = found.size.some((row: number[]) => new Set(row).size > 1) || new Set(found.sizes).size > 1;
   return (
@@ -183,7 +185,8 @@ export function FieldPanel({ store }: { store: Store }) {
       <p class="note">Positions of {found.input} that one output sees, first to last, as if the input had no borders; hollow dots see all of it{found.unknown ? `; of ${found.unknown} ops it is not known` : ""}.</p>
       <Chart deps={[model, at, state.node, state.model]} label={`Receptive field by depth of ${model.raw.name}`} pick={(d) => d.op !== undefined && store.select(d.op)} make={(width) => Plot.plot({
         width, height: 340, marginLeft: 52, marginBottom: 36, style: STYLE,
-        x: { label: "depth, in ops that widen it \u2192", ticks: 6 }, y: { label: "\u2191 positions", grid: true },
+        x: { label: "depth, in ops that widen it \u2192", domain: [0, Math.max(1, ...found.depth)], ticks: Math.min(6, Math.max(1, ...found.depth)), tickFormat: plain },
+        y: { label: "\u2191 positions", domain: [0, Math.max(found.sizes[at], ...points.map((point: any) => point.size)) * 1.05], grid: true, tickFormat: plain },
         marks: [
           Plot.ruleY([found.sizes[at]], { stroke: SOFT, strokeDasharray: "4 3" }),
           Plot.text([found.sizes[at]], { y: (d: number) => d, text: (d: number) => `the input, ${d}`, frameAnchor: "left", textAnchor: "start", dx: 4, dy: -7, fill: SOFT }),

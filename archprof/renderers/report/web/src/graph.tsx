@@ -1,14 +1,16 @@
 // The network as boxes: groups open in place, exact repeats stand once, colours are shares of the metric.
 import { select } from "d3-selection";
-import { zoom, zoomIdentity, type ZoomBehavior } from "d3-zoom";
+import { zoom, zoomIdentity, zoomTransform, type ZoomBehavior } from "d3-zoom";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Legend } from "./icicle";
-import { HEAD, PAD, Wiring, type Box, type Level } from "./layout";
+import { arranged, FEW, HEAD, Wiring, type Box, type Level } from "./layout";
+import { cut, wide } from "./letters";
 import { type Store, useStore } from "./store";
 import { level as bin, percent } from "./units";
+import { Placer } from "./worker";
 
 const LIMIT = 400;
-const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+const placer = new Placer();
 
 function curve(points: { x: number; y: number }[]) {
   const [first, ...rest] = points;
@@ -20,8 +22,6 @@ function curve(points: { x: number; y: number }[]) {
   }
   return path;
 }
-const cut = (text: string, room: number) => (text.length <= room ? text : `${text.slice(0, Math.max(1, room - 1))}\u2026`);
-
 export function GraphPanel({ store }: { store: Store }) {
   const state = useStore(store);
   const { model, node } = store;
@@ -32,15 +32,40 @@ export function GraphPanel({ store }: { store: Store }) {
   const zoomer = useRef<ZoomBehavior<SVGSVGElement, unknown>>(null);
   const wiring = useMemo(() => new Wiring(model, folds), [model, folds]);
   const drawn = wiring.drawn(node);
-  const level = useMemo(() => wiring.level(model.root, open), [wiring, open]);
+  const [asked, ask] = useState<Map<number, number>>(new Map());
+  const sketch = useMemo(() => wiring.level(model.root, open, asked), [wiring, open, asked]);
+  const [level, show] = useState<Level | null>(null);
+  const [isBusy, setBusy] = useState(false);
+  const isThere = level?.model === model;
 
-  useEffect(() => setOpen(new Set([-1])), [model]);
+  useEffect(() => {
+    let isLate = false;
+    const patience = setTimeout(() => setBusy(true), 150);
+    arranged(sketch, placer).then((found) => { clearTimeout(patience); if (!isLate) { show(found); setBusy(false); } });
+    return () => { isLate = true; clearTimeout(patience); };
+  }, [sketch]);
+  useEffect(() => { setOpen(new Set([-1])); ask(new Map()); }, [model]);
   useEffect(() => { // what was selected elsewhere is to be seen: the modules around it open
     const around = model.above(drawn).slice(0, -1).map((n) => n.id).filter((id) => !open.has(id));
     if (around.length) setOpen(new Set([...open, ...around]));
+    ask(wiring.uncovered(drawn, asked));
   }, [state.node, model, folds]);
+  const at = (id: number) => scene.current?.querySelector<SVGGElement>(`.node[data-id="${id}"]`) ?? null;
+  // Moves the picture where a box is out of sight.
+  const see = (box: Element | null) => {
+    if (!box || !svg.current || !zoomer.current) return;
+    const one = (box.querySelector("rect") ?? box).getBoundingClientRect(), all = svg.current.getBoundingClientRect();
+    const move = (low: number, high: number, from: number, to: number) => (low < from ? from - low + 12 : high > to ? Math.max(to - high - 12, from - low + 12) : 0);
+    const [x, y] = [move(one.left, one.right, all.left, all.right), move(one.top, one.bottom, all.top, all.bottom)];
+    if (x || y) { const k = zoomTransform(svg.current).k; select(svg.current).call(zoomer.current.translateBy, x / k, y / k); }
+  };
+  useEffect(() => { if (isThere && drawn.id !== -1) see(at(drawn.id)); }, [level, drawn.id]);
+  useEffect(() => {
+    const box = store.isWanted && isThere && at(drawn.id);
+    if (box) { store.isWanted = false; box.focus({ preventScroll: true }); }
+  });
   const fit = () => {
-    if (!svg.current || !zoomer.current) return;
+    if (!svg.current || !zoomer.current || !level) return;
     const { clientWidth: w, clientHeight: h } = svg.current;
     const k = Math.min(1.1, (w - 20) / level.w, Math.max((h - 20) / level.h, 0.85));
     const x = (w - level.w * k) / 2;
@@ -53,9 +78,10 @@ export function GraphPanel({ store }: { store: Store }) {
       .on("zoom", (event) => scene.current?.setAttribute("transform", event.transform.toString()));
     select(svg.current!).call(zoomer.current).on("dblclick.zoom", null);
   }, []);
-  useEffect(fit, [model, level]);
+  useEffect(fit, [level]);
 
   const toggle = (id: number) => { const next = new Set(open); if (!next.delete(id)) next.add(id); setOpen(next); };
+  const further = (id: number) => ask(new Map(asked).set(id, (asked.get(id) ?? FEW) + FEW));
   const deeper = () => {
     const next = new Set(open);
     let shown = 0;
@@ -68,6 +94,7 @@ export function GraphPanel({ store }: { store: Store }) {
     setOpen(new Set([...open].filter((id) => id === -1 || model.above(model.nodes.get(id) ?? null).length < depth)));
   };
   const download = () => {
+    if (!level) return;
     const copy = svg.current!.cloneNode(true) as SVGSVGElement;
     const style = document.createElementNS("http://www.w3.org/2000/svg", "style");
     style.textContent = SHEET;
@@ -87,23 +114,25 @@ export function GraphPanel({ store }: { store: Store }) {
   const draw = (at: Level, dx: number, dy: number): any => (
     <g transform={`translate(${dx},${dy})`}>
       {at.lines.map((line) => <path class={`wire${line.from === drawn.id || line.to === drawn.id ? " on" : ""}`} d={curve(line.points)} marker-end="url(#arrow)" />)}
-      {at.boxes.map((box) => one(box))}
+      {at.boxes.map((box) => one(box, at))}
     </g>
   );
-  const one = (box: Box): any => {
+  const one = (box: Box, at: Level): any => {
     const { x, y, w, h } = { x: box.x - box.w / 2, y: box.y - box.h / 2, w: box.w, h: box.h };
-    if (!box.node) return box.kind === "in" || box.kind === "out"
-      ? <circle class="port" cx={box.x} cy={box.y} r={3.5} />
-      : <g class="free"><text x={box.x} y={box.y + 4} text-anchor="middle">{cut(box.name, 18)}</text></g>;
-    const part = box.node;
+    const { kind, node: part } = box;
+    if (kind === "in" || kind === "out") return <circle class="port" cx={box.x} cy={box.y} r={3.5} />;
+    if (kind === "more") return <g key="more" class="node more" role="button" tabindex={0} onFocus={(event: FocusEvent) => see(event.currentTarget as Element)}
+      onClick={(event: MouseEvent) => { event.stopPropagation(); further(at.group.id); }} onKeyDown={(event: KeyboardEvent) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); further(at.group.id); } }}>
+      <rect x={x} y={y} width={w} height={h} rx={6} /><text class="name" x={box.x} y={y + 16} text-anchor="middle">{box.name}</text><text class="about" x={box.x} y={y + 31} text-anchor="middle">{box.about}</text></g>;
+    if (!part) return <g class="free"><title>{box.name}</title><text x={box.x} y={box.y + 4} text-anchor="middle">{cut(box.name, w)}</text></g>;
     const sum = (model.value(state.metric, part) ?? 0) * box.copies;
     const share = sum / (model.totals[state.metric] || 1);
     const chosen = drawn.id === box.id;
     const known = model.value(state.metric, part) !== null;
     const press = () => store.select(part);
     const shape = (
-      <g key={box.id} class={`node ${box.kind} c${box.inner ? "x" : bin(share)}${chosen ? " chosen" : ""}`} data-id={box.id} role="button" tabindex={0}
-        aria-pressed={chosen} aria-expanded={part.id < 0 ? !!box.inner : undefined}
+      <g class={`node ${box.kind} c${box.inner ? "x" : bin(share)}${chosen ? " chosen" : ""}`} data-id={box.id} role="button" tabindex={0}
+        aria-pressed={chosen} aria-expanded={part.id < 0 ? !!box.inner : undefined} onFocus={(event: FocusEvent) => see(event.currentTarget as Element)}
         onClick={(event: MouseEvent) => { event.stopPropagation(); press(); }}
         onDblClick={(event: MouseEvent) => { event.stopPropagation(); if (part.id < 0) toggle(part.id); }}
         onKeyDown={(event: KeyboardEvent) => {
@@ -114,22 +143,22 @@ export function GraphPanel({ store }: { store: Store }) {
         {box.copies > 1 && <rect class="behind" x={x + 4} y={y + 4} width={w} height={h} rx={6} />}
         <rect x={x} y={y} width={w} height={h} rx={box.kind === "merge" ? 19 : 6} />
         <text class="name" x={box.inner ? x + 26 : box.x + (part.id < 0 ? 9 : 0)} y={y + (box.inner ? 19 : 16)} text-anchor={box.inner ? "start" : "middle"}>
-          {cut(box.name, Math.floor((w - 12) / 6.5) - (box.copies > 1 ? 4 : 0))}{box.copies > 1 && <tspan class="copies" dx="5">{`\u00d7${box.copies}`}</tspan>}
+          {cut(box.name, w - 12 - (part.id < 0 ? 20 : 0) - (box.copies > 1 ? 14 + wide(`\u00d7${box.copies}`, 12, 700) : 0), 12, 550)}{box.copies > 1 && <tspan class="copies" dx="5">{`\u00d7${box.copies}`}</tspan>}
         </text>
-        {!box.inner && <text class="about" x={box.x + (part.id < 0 ? 9 : 0)} y={y + 31} text-anchor="middle">{cut(`${box.about}${known ? (share ? ` \u00b7 ${percent(share)}` : "") : " \u00b7 ?"}`, Math.floor((w - 8) / 5.7))}</text>}
+        {!box.inner && <text class="about" x={box.x + (part.id < 0 ? 9 : 0)} y={y + 31} text-anchor="middle">{cut(`${box.about}${known ? (share ? ` \u00b7 ${percent(share)}` : "") : " \u00b7 ?"}`, w - 8 - (part.id < 0 ? 20 : 0), 10.5)}</text>}
         {part.id < 0 && <g class="opener" onClick={(event: MouseEvent) => { event.stopPropagation(); store.select(part); toggle(part.id); }}>
           <rect x={x + 5} y={y + (box.inner ? 7 : 4)} width={15} height={15} rx={3} /><path d={`M${x + 9},${y + (box.inner ? 14.5 : 11.5)}h7${box.inner ? "" : "m-3.5,-3.5v7"}`} />
         </g>}
       </g>
     );
-    if (!box.inner) return shape;
-    return <g key={box.id}>{shape}{draw(box.inner, x + (w - box.inner.w) / 2, y + HEAD)}</g>;
+    return <g key={box.id}>{shape}{box.inner && draw(box.inner, x + (w - box.inner.w) / 2, y + HEAD)}</g>;
   };
   return (
     <section class="card" id="graph" aria-labelledby="graph-heading">
       <div class="head">
         <h2 id="graph-heading">Graph</h2>
         <div class="controls">
+          <span class="hint" role="status">{isBusy ? "laying out \u2026" : ""}</span>
           <label class="check"><input type="checkbox" checked={folds} onChange={(event: any) => setFolds(event.currentTarget.checked)} />fold repeats</label>
           <div class="switch" role="group" aria-label="Depth">
             <button type="button" onClick={shallower} title="Close the deepest groups">{"depth \u2212"}</button>
@@ -141,7 +170,7 @@ export function GraphPanel({ store }: { store: Store }) {
       </div>
       <svg ref={svg} class="graph" tabindex={0} role="group" aria-label={`Graph of ${model.raw.name}`}>
         <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0.5,1 7.5,4 0.5,7z" class="head" /></marker></defs>
-        <g ref={scene}>{draw(level, 0, 0)}</g>
+        <g ref={scene}>{isThere && draw(level!, 0, 0)}</g>
       </svg>
       <Legend label={store.label(state.metric)} />
     </section>

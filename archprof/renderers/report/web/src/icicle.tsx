@@ -2,6 +2,7 @@
 import { hierarchy, partition, treemap } from "d3-hierarchy";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Node } from "./data";
+import { cut, wide } from "./letters";
 import { type Store, useStore } from "./store";
 import { level, percent } from "./units";
 
@@ -23,7 +24,7 @@ function boxes(store: Store, root: Node, width: number, height: number) {
   const { model } = store;
   const tree = hierarchy<Node>(root, (node) => node.children).sum((node) => (node.id >= 0 ? Math.max(0, Number(model.value(metric, node) ?? 0)) : 0));
   if (view === "treemap") {
-    treemap<Node>().size([width, height]).paddingInner(1).paddingTop((d) => (d.depth && d.height ? 17 : 0)).paddingOuter(1).round(false)(tree);
+    treemap<Node>().size([width, height]).paddingOuter(1).paddingInner(1).paddingTop((d) => (d.depth && d.height && d.y1 - d.y0 > 30 ? 17 : 1)).round(false)(tree);
     return tree.descendants().filter((d: any) => d.depth && d.x1 - d.x0 >= 0.5 && d.y1 - d.y0 >= 0.5)
       .map((d: any) => ({ node: d.data, x: d.x0, y: d.y0, w: d.x1 - d.x0, h: d.y1 - d.y0, inner: d.height > 0 }));
   }
@@ -64,6 +65,7 @@ export function Icicle({ store }: { store: Store }) {
           : <button type="button" class="link" onClick={() => zoom(part.id)}>{part.id === -1 ? model.raw.name : part.name}</button>)}
         <span class="hint">{root.id === -1 ? "click selects, double click or Enter zooms into a module" : ""}</span>
       </nav>
+      {!model.totals[state.metric] && <p class="note">No op of this network has any {store.label(state.metric)}.</p>}
       <div ref={ref}>
         <svg class="icicle" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label={`${store.label(state.metric)} of ${model.raw.name} by module`}>
           {found.map(({ node: part, x, y, w, h, inner }) => {
@@ -71,7 +73,8 @@ export function Icicle({ store }: { store: Store }) {
             const bin = level(share);
             const label = h >= 12 && w > 34;
             const text = part.id === -1 ? model.raw.name : part.id < 0 && part.kind !== "module" ? `${part.name}  ${part.kind}` : part.name;
-            const room = Math.floor((w - 10) / 6.6);
+            const room = Math.max(0, Math.min(w, width - x) - 10);
+            const shown = label ? cut(text.replace(/\s+/g, " "), room) : "";
             const tip = percent(share);
             const open = () => part.children.length && zoom(part.id);
             return (
@@ -82,8 +85,8 @@ export function Icicle({ store }: { store: Store }) {
                 <title>{`${model.label(part)}\n${part.kind}${part.shape ? `, ${part.shape}` : ""}\n${model.cell(state.metric, part)}, ${tip || "0"}`}</title>
                 <rect x={x + 0.5} y={y + 0.5} width={Math.max(0.4, w - 1)} height={Math.max(0.4, h - 1)} rx={h > 8 ? 2 : 0} />
                 {label && <text x={x + 6} y={state.view === "treemap" && inner ? y + 12.5 : y + Math.min(h / 2 + 4, 18)}>
-                  {text.length <= room ? text : room > 3 ? `${text.slice(0, room - 1)}\u2026` : ""}
-                  {text.length + 8 <= room && <tspan class="share" dx="6">{tip}</tspan>}
+                  {shown}
+                  {tip && wide(shown) + 8 + wide(tip, 11) <= room && <tspan class="share" dx="6">{tip}</tspan>}
                 </text>}
               </g>
             );

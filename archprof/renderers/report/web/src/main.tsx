@@ -9,6 +9,7 @@ import { Icicle } from "./icicle";
 import { Store, useStore } from "./store";
 import { Table } from "./table";
 import { percent } from "./units";
+import { serve } from "./worker";
 
 const THEMES = ["auto", "light", "dark"];
 function remembered(): string { try { return localStorage.getItem("archprof-theme") ?? "auto"; } catch { return "auto"; } }
@@ -25,7 +26,7 @@ function Tools({ store }: { store: Store }) {
   }, [state.model]);
   return (
     <div class="tools">
-      {store.models.length > 1 && <label class="check"><span class="sr">Network</span><select id="model" value={String(state.model)} onChange={(event: any) => store.set({ model: Number(event.currentTarget.value), node: -1 })}>{store.models.map((m, i) => <option value={String(i)}>{m.raw.name}</option>)}</select></label>}
+      {store.models.length > 1 && <label class="check"><span class="sr">Network</span><select id="model" value={String(state.model)} onChange={(event: any) => store.set({ model: Number(event.currentTarget.value), node: -1 })}>{store.names().map((name, i) => <option value={String(i)}>{name}</option>)}</select></label>}
       <label class="check"><span class="by">colour by</span><select id="metric" aria-label="Metric" value={state.metric} onChange={(event: any) => store.set({ metric: event.currentTarget.value })}>{store.metrics().map((name) => <option value={name}>{store.label(name)}</option>)}</select></label>
       <Search store={store} />
       <nav class="jump" aria-label="Panels">{[...(store.models.length > 1 ? [["compare", "Compare"]] : []), ["cost", "Cost"], ["graph", "Graph"], ["layers", "Layers"], ["roofline", "Roofline"], ["memory", "Memory"], ["field", "Field"], ["paper", "Paper"]].map(([id, name]) => <button type="button" class="link" onClick={() => document.getElementById(id)?.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth", block: "start" })}>{name}</button>)}</nav>
@@ -43,7 +44,7 @@ function Search({ store }: { store: Store }) {
     const key = (event: KeyboardEvent) => {
       const typing = /INPUT|SELECT|TEXTAREA/.test((event.target as HTMLElement).tagName);
       if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) { event.preventDefault(); field.current?.focus(); field.current?.select(); }
-      if (event.key === "Escape" && !document.querySelector("dialog[open]")) { if (typing && field.current?.value) setText(""); else { store.select(-1); (document.activeElement as HTMLElement)?.blur?.(); } }
+      if (event.key === "Escape" && !document.querySelector("dialog[open]")) { if (typing && (event.target as HTMLInputElement).value) { if (event.target === field.current) setText(""); } else store.select(-1); }
     };
     document.addEventListener("keydown", key);
     return () => document.removeEventListener("keydown", key);
@@ -107,7 +108,7 @@ function Inspector({ store }: { store: Store }) {
     <aside class="card inspector" aria-label="Selection">
       <p class="crumb">{model.above(node).slice(0, -1).map((part) => <><button type="button" class="link" onClick={() => store.select(part)}>{part.id === -1 ? model.raw.name : part.name}</button><span aria-hidden="true"> / </span></>)}</p>
       <h2 id="chosen">{node.id === -1 ? model.raw.name : node.name}</h2>
-      <p class="note">{node.kind}{node.shape ? ` \u00b7 ${node.shape}` : ""}{ops ? "" : ` \u00b7 ${node.ops.length.toLocaleString("en-US")} ops`}</p>
+      <p class="note">{node.kind}{node.shape ? ` \u00b7 ${node.shape}` : ""}{ops ? "" : ` \u00b7 ${node.ops.length.toLocaleString("en-US")} op${node.ops.length === 1 ? "" : "s"}`}</p>
       <p class="big"><b>{model.cell(state.metric, node)}</b> <span>{store.label(state.metric)}</span> <em>{percent(model.share(state.metric, node))}</em></p>
       <div class="meter" aria-hidden="true"><i style={{ width: `${Math.min(100, 100 * model.share(state.metric, node))}%` }} /></div>
       {gap && <p class="alarm">unknown: {gap[1]}</p>}
@@ -147,7 +148,7 @@ async function main() {
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
 }
 
-main().catch((error) => {
+if (typeof document === "undefined") serve(); else main().catch((error) => {
   console.error(error);
   document.getElementById("app")!.textContent = "This browser cannot show the interactive part; the page below is complete.";
 });

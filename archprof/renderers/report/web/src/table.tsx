@@ -6,6 +6,7 @@ import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import type { Node } from "./data";
 import { type Store, useStore } from "./store";
 import { percent } from "./units";
+import { FORMS } from "./copying";
 
 const features = tableFeatures({
   coreReactivityFeature: storeReactivityBindings(),
@@ -85,27 +86,26 @@ export function Table({ store }: { store: Store }) {
     const moves: Record<string, () => void> = {
       ArrowDown: () => go(at + 1), ArrowUp: () => go(at - 1), Home: () => go(0), End: () => go(rows.length - 1), PageDown: () => go(at + page), PageUp: () => go(at - page),
       ArrowRight: () => (row.subRows.length && !row.getIsExpanded() ? change(() => row.toggleExpanded(true)) : row.subRows.length ? go(at + 1) : undefined),
-      ArrowLeft: () => (row.subRows.length && row.getIsExpanded() ? change(() => row.toggleExpanded(false)) : go(rows.findIndex((r) => r.id === row.parentId))),
+      ArrowLeft: () => (row.subRows.length && row.getIsExpanded() ? change(() => row.toggleExpanded(false)) : row.parentId !== undefined ? go(rows.findIndex((r) => r.id === row.parentId)) : undefined),
       " ": () => store.select(row.original),
-      Enter: () => { store.select(row.original); document.getElementById("graph")?.scrollIntoView({ block: "start" }); },
+      Enter: () => { store.select(row.original); store.reveal(); },
     };
     if (!moves[event.key] || (event.target as HTMLElement).tagName === "INPUT") return;
     event.preventDefault();
     event.stopPropagation();
     moves[event.key]();
   };
-  const copy = async (markdown: boolean) => {
+  const copy = async (form: keyof typeof FORMS) => {
     const heads = ["layer", "type", "output", ...measures];
     const lines = rows.map((row) => [model.label(row.original), row.original.kind, row.original.shape, ...measures.map((name) => String(model.value(name, row.original) ?? ""))]);
-    const line = (cells: string[]) => (markdown ? `| ${cells.map((cell) => cell.replace(/\\/g, "\\\\").replace(/\|/g, "\\|")).join(" | ")} |` : cells.join("\t"));
-    const text = [line(heads), ...(markdown ? [line(heads.map((_, i) => (i < 3 ? "---" : "---:")))] : []), ...lines.map(line)].join("\n");
+    const text = FORMS[form](heads, lines);
     try { await navigator.clipboard.writeText(text); say(`${lines.length} rows copied`); } catch {
       const area = Object.assign(document.createElement("textarea"), { value: text });
       document.body.append(area); area.select(); say(document.execCommand("copy") ? `${lines.length} rows copied` : "the browser refused"); area.remove();
     }
     setTimeout(() => say(""), 3000);
   };
-  const template = `minmax(13rem, 2.4fr) minmax(7rem, 1fr) minmax(8.2rem, 1fr) ${measures.map((name) => (store.label(name).length > 11 ? "minmax(7.8rem, .8fr)" : "minmax(5.6rem, .8fr)")).join(" ")} minmax(8rem, .9fr)`;
+  const template = `minmax(9rem, 2fr) minmax(6.2rem, 1fr) minmax(8.2rem, 1fr) ${measures.map((name) => (store.label(name).length > 11 ? "minmax(7.4rem, .8fr)" : "minmax(5.2rem, .8fr)")).join(" ")} minmax(6.2rem, .9fr)`;
   const heads = [["layer", "layer"], ["type", "type"], ["output", "output"], ...measures.map((name) => [name, store.label(name)])];
   const filter = (id: string) => filters.find((one) => one.id === id)?.value ?? "";
   return (
@@ -113,18 +113,19 @@ export function Table({ store }: { store: Store }) {
       <div class="head">
         <h2 id="layers-heading">Layers</h2>
         <div class="controls">
-          <span class="hint" role="status">{said || `${rows.length.toLocaleString("en-US")} rows`}</span>
+          <span class="hint" role="status">{said || `${rows.length.toLocaleString("en-US")} row${rows.length === 1 ? "" : "s"}`}</span>
           <label class="check"><input type="checkbox" checked={flat} onChange={(event: any) => setFlat(event.currentTarget.checked)} />flat</label>
           {!flat && <div class="switch" role="group" aria-label="Modules">
             <button type="button" onClick={() => change(() => table.setExpanded(true))}>open all</button>
             <button type="button" onClick={() => change(() => table.setExpanded({}))}>close all</button>
           </div>}
-          <button type="button" onClick={() => copy(false)} title="Copy the rows as TSV">Copy TSV</button>
-          <button type="button" onClick={() => copy(true)} title="Copy the rows as Markdown">Copy Markdown</button>
+          <div class="switch" role="group" aria-label="Copy the rows">
+            {(Object.keys(FORMS) as (keyof typeof FORMS)[]).map((form, i) => <button type="button" onClick={() => copy(form)} aria-label={`Copy ${form}`}>{i ? form : `Copy ${form}`}</button>)}
+          </div>
         </div>
       </div>
       <div class="grid" ref={scroller}>
-        <div role="treegrid" aria-label={`Layers of ${model.raw.name}`} aria-rowcount={rows.length + 1} style={{ minWidth: `${29 + measures.length * 6.2 + 8}rem` }}>
+        <div role="treegrid" aria-label={`Layers of ${model.raw.name}`} aria-rowcount={rows.length + 1} style={{ minWidth: `${29.6 + measures.reduce((sum, name) => sum + (store.label(name).length > 11 ? 7.4 : 5.2), 0)}rem` }}>
           <div role="rowgroup" class="grid-head">
             <div role="row" aria-rowindex={1} style={{ gridTemplateColumns: template }}>
               {heads.map(([id, label]) => {
