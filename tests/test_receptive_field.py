@@ -126,6 +126,49 @@ def test_size_stride_and_padding_are_those_worked_out_by_hand(module, length, si
     assert (found.size, found.stride, found.padding) == (size, stride, padding)
 
 
+# (network, sizes, strides, paddings) along each axis, of inputs of 24 positions each
+AXES = [
+    (nn.Conv2d(1, 1, (3, 5), (1, 2), (1, 0)), (3, 5), (1, 2), (1, 0)),
+    (
+        nn.Sequential(nn.Conv2d(1, 1, (1, 7), padding=(0, 3)), nn.Conv2d(1, 1, (7, 1), padding=(3, 0))),
+        (7, 7),
+        (1, 1),
+        (3, 3),
+    ),
+    (nn.Sequential(nn.MaxPool2d((2, 1)), nn.Conv2d(1, 1, 3)), (6, 3), (2, 1), (0, 0)),  # 2 + 2 x 2
+    (nn.ConvTranspose2d(1, 1, (2, 3), (2, 3)), (1, 1), (HALF, Fraction(1, 3)), (0, 0)),
+    (nn.ConvTranspose2d(1, 1, (4, 5), (2, 3), (1, 1)), (2, 2), (HALF, Fraction(1, 3)), (1, 1)),  # 5 at 3: 2, 2, 1
+    (Of(lambda x, c: c(F.pad(x, (0, 1, 2, 0))), nn.Conv2d(1, 1, (2, 4), 2)), (2, 4), (2, 2), (2, 0)),  # asymmetric
+    (nn.Conv2d(1, 1, 3, dilation=(1, 6), padding=(1, 6)), (3, 13), (1, 1), (1, 6)),  # 6 x 2 + 1
+    (nn.Upsample(scale_factor=(2, 3)), (1, 1), (HALF, Fraction(1, 3)), (0, 0)),
+    (nn.Conv3d(1, 1, (1, 3, 3), (1, 2, 2), (0, 1, 1)), (1, 3, 3), (1, 2, 2), (0, 1, 1)),
+    # (2 + 1)-D: in space, then in time; then a pool of all three: 3 + 1, 7 + 2
+    (
+        nn.Sequential(
+            nn.Conv3d(1, 1, (1, 7, 7), (1, 2, 2), (0, 3, 3)),
+            nn.Conv3d(1, 1, (3, 1, 1), padding=(1, 0, 0)),
+            nn.MaxPool3d(2),
+        ),
+        (4, 9, 9),
+        (2, 4, 4),
+        (1, 3, 3),
+    ),
+    (nn.ConvTranspose3d(1, 1, (3, 2, 2), (2, 2, 1)), (2, 1, 2), (HALF, HALF, 1), (1, 0, 1)),
+]
+
+
+@pytest.mark.parametrize(("module", "sizes", "strides", "paddings"), AXES)
+def test_each_axis_has_its_own_field_as_worked_out_by_hand(module, sizes, strides, paddings):
+    found = last(module, 1, 1, *[24] * len(sizes))[0]
+    assert tuple(field.size for field in found) == sizes
+    assert tuple(field.stride for field in found) == strides
+    assert tuple(field.padding for field in found) == paddings
+
+
+def test_the_tables_by_hand_have_many_rows():
+    assert len(CHAINS) + len(AXES) + len(EACH) + len(WHOLE) + len(RESHAPED) >= 100
+
+
 WHOLE = [
     nn.AdaptiveAvgPool1d(1),
     nn.AdaptiveMaxPool1d(1),
