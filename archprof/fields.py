@@ -91,7 +91,7 @@ def described(fields: Sequence[Field], sizes: Sequence[int]) -> list[str]:
             notes.append(f"{name} {', '.join(map(str, dict.fromkeys(kept[0])))}")
     return [
         by_axis([field.size for field in fields]),
-        by_axis([_known(field.stride) for field in fields]),
+        by_axis([field.stride_text for field in fields]),
         by_axis([_known(field.padding) for field in fields]),
         percent(share),
         "; ".join(notes),

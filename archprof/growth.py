@@ -32,7 +32,7 @@ def drawn(profile: Profile, found: Fields) -> Figure:
     panels = figure.subplots(len(axes), 1, sharex=True, squeeze=False)[:, 0]
     places = depths(profile, shown)
     for axis, panel in zip(axes, panels, strict=True):
-        one(panel, profile, found, axis, places)
+        one(panel, profile, found, axis, places, has_legend=panel is panels[0])
         both = f"axis {axis + 1} of " if len(axes) > 1 else ""
         panel.set_ylabel("receptive field in positions")
         panel.set_title(
@@ -56,9 +56,18 @@ def depths(profile: Profile, shown: list[str]) -> dict[str, tuple[int, str | Non
     return found
 
 
-def one(panel: Axes, profile: Profile, found: Fields, axis: int, places: dict[str, tuple[int, str | None]]) -> None:
+def one(
+    panel: Axes,
+    profile: Profile,
+    found: Fields,
+    axis: int,
+    places: dict[str, tuple[int, str | None]],
+    *,
+    has_legend: bool,
+) -> None:
     """Draw one axis of the input: lines along the tensors, and above them a dot an op, hollow where it sees everything."""
     from matplotlib.lines import Line2D
+    from matplotlib.patheffects import withStroke
     from matplotlib.ticker import MaxNLocator
 
     length = found.sizes[axis]
@@ -91,6 +100,7 @@ def one(panel: Axes, profile: Profile, found: Fields, axis: int, places: dict[st
             (6 if is_left else -6, 3),
             ha="left" if is_left else "right",
             va="bottom",
+            path_effects=[withStroke(linewidth=2, foreground="white")],  # lines may pass behind it
         )
     panel.set_xlim(0, deepest + 1)
     panel.set_ylim(0, 1.14 * max(length, *(field.size for _, field in points.values())))
@@ -107,4 +117,5 @@ def one(panel: Axes, profile: Profile, found: Fields, axis: int, places: dict[st
     ]
     hollow = {"markerfacecolor": "white", "color": OTHER, "label": "hollow: sees the\nwhole input"}
     dots.append(Line2D([], [], linestyle="none", marker="o", markersize=4, **hollow))
-    panel.legend(handles=dots, loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=8)
+    if has_legend:
+        panel.legend(handles=dots, loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=8)

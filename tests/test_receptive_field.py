@@ -126,6 +126,49 @@ def test_size_stride_and_padding_are_those_worked_out_by_hand(module, length, si
     assert (found.size, found.stride, found.padding) == (size, stride, padding)
 
 
+# (network, sizes, strides, paddings) along each axis, of inputs of 24 positions each
+AXES = [
+    (nn.Conv2d(1, 1, (3, 5), (1, 2), (1, 0)), (3, 5), (1, 2), (1, 0)),
+    (
+        nn.Sequential(nn.Conv2d(1, 1, (1, 7), padding=(0, 3)), nn.Conv2d(1, 1, (7, 1), padding=(3, 0))),
+        (7, 7),
+        (1, 1),
+        (3, 3),
+    ),
+    (nn.Sequential(nn.MaxPool2d((2, 1)), nn.Conv2d(1, 1, 3)), (6, 3), (2, 1), (0, 0)),  # 2 + 2 x 2
+    (nn.ConvTranspose2d(1, 1, (2, 3), (2, 3)), (1, 1), (HALF, Fraction(1, 3)), (0, 0)),
+    (nn.ConvTranspose2d(1, 1, (4, 5), (2, 3), (1, 1)), (2, 2), (HALF, Fraction(1, 3)), (1, 1)),  # 5 at 3: 2, 2, 1
+    (Of(lambda x, c: c(F.pad(x, (0, 1, 2, 0))), nn.Conv2d(1, 1, (2, 4), 2)), (2, 4), (2, 2), (2, 0)),  # asymmetric
+    (nn.Conv2d(1, 1, 3, dilation=(1, 6), padding=(1, 6)), (3, 13), (1, 1), (1, 6)),  # 6 x 2 + 1
+    (nn.Upsample(scale_factor=(2, 3)), (1, 1), (HALF, Fraction(1, 3)), (0, 0)),
+    (nn.Conv3d(1, 1, (1, 3, 3), (1, 2, 2), (0, 1, 1)), (1, 3, 3), (1, 2, 2), (0, 1, 1)),
+    # (2 + 1)-D: in space, then in time; then a pool of all three: 3 + 1, 7 + 2
+    (
+        nn.Sequential(
+            nn.Conv3d(1, 1, (1, 7, 7), (1, 2, 2), (0, 3, 3)),
+            nn.Conv3d(1, 1, (3, 1, 1), padding=(1, 0, 0)),
+            nn.MaxPool3d(2),
+        ),
+        (4, 9, 9),
+        (2, 4, 4),
+        (1, 3, 3),
+    ),
+    (nn.ConvTranspose3d(1, 1, (3, 2, 2), (2, 2, 1)), (2, 1, 2), (HALF, HALF, 1), (1, 0, 1)),
+]
+
+
+@pytest.mark.parametrize(("module", "sizes", "strides", "paddings"), AXES)
+def test_each_axis_has_its_own_field_as_worked_out_by_hand(module, sizes, strides, paddings):
+    found = last(module, 1, 1, *[24] * len(sizes))[0]
+    assert tuple(field.size for field in found) == sizes
+    assert tuple(field.stride for field in found) == strides
+    assert tuple(field.padding for field in found) == paddings
+
+
+def test_the_tables_by_hand_have_many_rows():
+    assert len(CHAINS) + len(AXES) + len(EACH) + len(WHOLE) + len(RESHAPED) >= 100
+
+
 WHOLE = [
     nn.AdaptiveAvgPool1d(1),
     nn.AdaptiveMaxPool1d(1),
@@ -377,6 +420,69 @@ def test_resnet_50_v1_has_the_published_field():
     assert fields.fields[name][0].size == 483
 
 
+def attended(x, first, last):
+    """Attention within windows of 4 x 4, which are made and undone by reshapes, between two convolutions."""
+    x = first(x)
+    n, c, h, w = x.shape
+    x = x.view(n, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(-1, 16, c)
+    x = F.scaled_dot_product_attention(x, x, x)
+    return last(x.view(n, h // 4, w // 4, 4, 4, c).permute(0, 5, 1, 3, 2, 4).reshape(n, c, h, w))
+
+
+def same(i, o=4):
+    return nn.Conv2d(i, o, 3, padding=1)
+
+
+# (network, size, stride, padding), for maps of 4 channels of 24 x 24; after a 3 x 3: 3, 1, 1
+RESHAPED = [
+    (lambda x, a, _b: F.pixel_shuffle(a(x), 2), 1, 3, HALF, 1),
+    # three places in a row of the larger map are of two neighbours: 3 + 1; the first begins one further before
+    (lambda x, a, b: b(F.pixel_shuffle(a(x), 2)), 1, 4, HALF, 2),
+    # channels of a block see one of its two rows: 3, two further each
+    (lambda x, a, _b: F.pixel_unshuffle(a(x), 2), 16, 3, 2, 1),
+    # a block sees 2 + 2, and three of them 4 + 2 x 2; 1 + 2 before the input
+    (lambda x, a, b: b(F.pixel_unshuffle(a(x), 2)), 16, 8, 2, 3),
+    # as a view by hand: the same
+    (lambda x, a, b: b(a(x).view(1, 4, 12, 2, 12, 2).permute(0, 1, 3, 5, 2, 4).reshape(1, 16, 12, 12)), 16, 8, 2, 3),
+    # patches beside each other as channels, as Swin merges them
+    (lambda x, a, b: b(torch.cat([y[..., ::2, ::2], y[..., 1::2, 1::2]], 1)) if (y := a(x)) is not None else y, 8, 8, 2, 3),
+    # windows of 4 see 4 + 2; a 3 x 3 at their border two of them: 8 + 2, from 4 + 1 before the input on
+    (attended, 4, 10, 1, 5),
+    # tokens and back
+    (lambda x, a, b: b(a(x).flatten(2).transpose(1, 2).relu().transpose(1, 2).reshape(1, 4, 24, 24)), 4, 5, 1, 2),
+    # as transformers do it: a class token in front, which is taken off again
+    (lambda x, a, b: b(torch.cat([torch.zeros_like(t[:, :, :1]), t], 2)[:, :, 1:].reshape(1, 4, 24, 24))
+     if (t := a(x).flatten(2)) is not None else t, 4, 5, 1, 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(RESHAPED)))
+def test_reshapes_keep_strides_as_worked_out_by_hand(case):
+    run, channels, size, stride, padding = RESHAPED[case]
+    net = Of(run, same(4), same(channels))
+    profile, _, opened, fields = fields_of(net, 1, 4, 24, 24)
+    for found in fields.fields[profile.network.ops[-1].name]:
+        assert (found.size, found.stride, found.padding, found.reason) == (size, stride, padding, "")
+    ops = profile.network.ops
+    rows = compared(net, opened.inputs, [op.kind for op in ops], [op.name for op in ops], fields, ops=4, places=12)
+    assert [row for row in rows if not row.is_equal] == []
+
+
+def test_where_there_is_no_stride_a_word_says_why():
+    tokens = last(Of(lambda x, c: c(x).flatten(2), same(4)), 1, 4, 24, 24)[0]
+    assert [(found.size, found.stride_text) for found in tokens] == [(3, "shared"), (3, "shared")]
+    rolled = last(Of(lambda x: torch.roll(x, 2, 3)), 1, 4, 24, 24)[0]
+    assert [found.stride_text for found in rolled] == ["1", "uneven"]
+
+
+def test_channels_that_see_other_things_are_told_apart_when_they_become_places():
+    # channel 0 sees its place, 1 to 3 one before and behind: of each block, only the first place is narrow
+    found = intervals(
+        Of(lambda x, c: F.pixel_shuffle(torch.cat([x, c(x).expand(1, 3, 4, 4)], 1), 2), same(1, 1)), 1, 1, 4, 4
+    )
+    assert found == [(0, 0), (0, 1), (1, 1), (0, 2), (2, 2), (1, 3), (3, 3), (2, 3)]
+
+
 def test_branches_that_do_not_line_up_are_told():
     even = Of(lambda x, c: x[..., :-1] + c(x), conv(2))  # x is at i, the window of two between i and i + 1
     (warning,) = last(even, 1, 1, 16)[1].warnings
@@ -385,6 +491,11 @@ def test_branches_that_do_not_line_up_are_told():
     (warning,) = last(strides, 1, 1, 16)[1].warnings
     assert "1 and 2" in warning
     assert last(Of(lambda x, c: x + c(x), conv(3, padding=1)), 1, 1, 16)[1].warnings == ()
+
+
+def test_tokens_of_several_maps_behind_each_other_are_not_branches_that_do_not_line_up():
+    tokens = Of(lambda x, c: torch.cat([x.flatten(2), c(x).flatten(2)], 2), nn.Conv2d(4, 4, 2, stride=2))
+    assert last(tokens, 1, 4, 24, 24)[1].warnings == ()
 
 
 def test_paths_of_unequal_length_are_told():

@@ -125,7 +125,7 @@ def columns(traced: Any) -> list[tuple[Column, list[Any]]]:
     rows = [found[op.name] for op in traced.graph.ops]
     texts = (
         [row and by_axis([field.size for field in row]) for row in rows],
-        [row and by_axis(["-" if field.stride is None else str(field.stride) for field in row]) for row in rows],
+        [row and by_axis([field.stride_text for field in row]) for row in rows],
         [row and by_axis(["-" if field.padding is None else field.padding for field in row]) for row in rows],
     )
     return list(zip(COLUMNS.values(), texts, strict=True))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from archprof.receptive.axes import carried, groups
+
 Array = np.ndarray
 NOTHING = 1 << 29
 """In place of an end of an interval that is empty: larger than any end."""
@@ -89,26 +91,6 @@ def permuted(region: Region, order: Sequence[int]) -> Region:
     return region.shaped([region.shape[i] for i in order], change)
 
 
-def groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-    """Return which axes of `old` become which of `new` in a reshape, in the smallest groups of equal size.
-
-    >>> groups((2, 3, 4), (6, 2, 2))
-    [([0, 1], [0]), ([2], [1, 2])]
-    """
-    found, i, j = [], 0, 0
-    while i < len(old) or j < len(new):
-        left, right = [i] if i < len(old) else [], [j] if j < len(new) else []
-        a, b = (old[i] if left else 1), (new[j] if right else 1)
-        i, j = i + len(left), j + len(right)
-        while a != b:
-            if a < b:
-                a, left, i = a * old[i], [*left, i], i + 1
-            else:
-                b, right, j = b * new[j], [*right, j], j + 1
-        found.append((left, right))
-    return found
-
-
 def reshaped(region: Region, shape: Sequence[int]) -> Region:
     """Return the region as a view of another shape."""
     if tuple(shape) == region.shape:
@@ -118,20 +100,50 @@ def reshaped(region: Region, shape: Sequence[int]) -> Region:
     parts = groups(region.shape, shape)
 
     def change(extent: Extent) -> Extent:
-        inner, outer, axis = [4], [4], None
+        inner, outer, axis, pitch = [4], [4], None, None
         for left, right in parts:
             here = [extent.ends.shape[i + 1] for i in left]
             changes = math.prod(here) > 1
             inner += [region.shape[i] for i in left] if changes else here
             outer += [shape[j] for j in right] if changes else [1] * len(right)
-            if extent.axis in left:  # only an axis that stays, but for others of size 1 beside it, keeps its pitch
-                wide = [j for j in right if shape[j] == region.shape[extent.axis]]
-                alone = all(region.shape[i] == 1 for i in left if i != extent.axis)
-                axis = wide[0] if alone and wide else None
+            if extent.axis in left and extent.pitch and right:
+                axis, pitch = carried(extent.axis, extent.pitch, region.shape, left, shape, right)
         ends = np.broadcast_to(extent.ends, inner).reshape(outer)
-        return squashed(Extent(ends, axis, extent.pitch if axis is not None else None))
+        return squashed(Extent(ends, axis, pitch))
 
-    return region.shaped(shape, change)
+    return found_again(region.shaped(shape, change))
+
+
+def found_again(region: Region) -> Region:
+    """Return the region with pitches where its intervals show them: an axis was flattened, and is one of its own again."""
+
+    def of(extent: Extent, others: Sequence[Extent]) -> Extent:
+        if extent.axis is not None or extent.ends.size == 4:
+            return extent
+        alone = [i for i in range(len(region.shape)) if extent.varies(i) and not any(e.varies(i) for e in others)]
+        moves = [(s * region.shape[i] / p, i, (p, s)) for i in alone for p, s in [shown(extent, i)] if s]
+        if not moves:
+            return extent
+        _, axis, pitch = max(moves)
+        return replace(extent, axis=axis, pitch=pitch)
+
+    extents = region.extents
+    return replace(region, extents=tuple(of(e, [o for o in extents if o is not e]) for e in extents))
+
+
+def shown(extent: Extent, axis: int) -> tuple[int, int]:
+    """Return the smallest pitch that all intervals along a tensor axis keep, twice over at least; a step of 0: there is none."""
+    lines = np.moveaxis(extent.ends[2:], axis + 1, 0).astype(np.int64)
+    lines = lines.reshape(len(lines), 2, -1)
+    for period in range(1, len(lines) // 2 + 1):
+        step = int(lines[period, 0, 0] - lines[0, 0, 0])
+        if step <= 0 or step >= NOTHING // 2:
+            continue
+        is_blank = lines >= NOTHING
+        wanted = lines[:-period] + step * SIGNS[:2, None]
+        if np.where(is_blank[:-period], is_blank[period:], lines[period:] == wanted).all():
+            return period, step
+    return 1, 0
 
 
 def squashed(extent: Extent) -> Extent:

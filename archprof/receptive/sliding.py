@@ -229,13 +229,12 @@ def pad_channels(call: Call) -> Answer:
 
 @sees("pixel_shuffle")
 def pixel_shuffle(call: Call) -> Answer:
-    """Output h reads row h / r; channels of a block are taken together where they differ."""
-    region, r = call.input, call("upscale_factor")
-    axis = len(region.shape) - 3
-    region = channels(region, call.out[axis], 2, call.out[axis])
-    for at in (axis + 1, axis + 2):
-        region = gathered(region, at, np.arange(call.out[at])[:, None] // r, (r, 1))
-    return region
+    """Row r h + i, column r w + j of channel c read row h, column w of channel c r r + i r + j."""
+    r = call("upscale_factor")
+    *lead, c, h, w = call.input.shape
+    n = len(lead)
+    split = reshaped(call.input, (*lead, c // r**2, r, r, h, w))
+    return reshaped(permuted(split, (*range(n + 1), n + 3, n + 1, n + 4, n + 2)), call.out)
 
 
 @sees("pixel_unshuffle")

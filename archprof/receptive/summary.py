@@ -16,7 +16,12 @@ COLUMNS = {
     column.name: column
     for column in (
         Column("receptive_field", "text", "output", "positions of the input one output sees, first to last, per axis"),
-        Column("effective_stride", "text", "output", "how far they move from one output to the next"),
+        Column(
+            "effective_stride",
+            "text",
+            "output",
+            "how far they move from one output to the next; shared: two axes of the input lie along one (tokens)",
+        ),
         Column("effective_padding", "text", "output", "how far those of the first output begin before the input"),
     )
 }
@@ -35,10 +40,11 @@ def by_axis(values: Sequence[Any]) -> str:
 class Field:
     """What an op's output sees along one input axis.
 
-    `size` is the most positions any element sees, first to last, as if the input had no borders, `seen` with its borders
-    (and `size` too where the elements have no such order that they could go on). `stride` is how far the interval moves
+    `size` is the most positions any element sees, first to last, as if the input had no borders (as far as the elements
+    have such an order that they could go on), `seen` with its borders. `stride` is how far the interval moves
     from one output to the next, on average where it differs, `padding` how far that of the first one begins before the
-    input; None where the op has no such order along an axis.
+    input; None where the op has no such order along an axis, and `reason` says why: `shared`, where two axes of the input
+    lie along one of the output (tokens), or `uneven`.
     `sizes` are those of one period (phases of a transposed convolution), `paths` those of the inputs it joins.
     """
 
@@ -49,6 +55,12 @@ class Field:
     sizes: tuple[int, ...]
     is_whole: bool
     paths: tuple[int, ...] = ()
+    reason: str = ""
+
+    @property
+    def stride_text(self) -> str:
+        """The stride, or in a word why there is none."""
+        return (self.reason or "-") if self.stride is None else str(self.stride)
 
 
 def summary(
@@ -72,33 +84,43 @@ def summary(
         there = low < NOTHING
         widths = (-high - low + 1) * there
         stride = padding = None
+        others = [other for i, other in enumerate(region.extents) if i != number]
+        is_shared = any(extent.varies(i) and o.varies(i) for o in others for i in range(len(region.shape)))
         phases: tuple[int, ...] = ()
-        if extent.axis is not None and extent.pitch is not None:
+        if extent.pitch is not None and moves_alone(region, number):
             period, step = extent.pitch
             stride = Fraction(step, period)
-            others = tuple(i for i in range(widths.ndim) if i != extent.axis)
-            line = widths.max(axis=others)
+            rest = tuple(i for i in range(widths.ndim) if i != extent.axis)
+            line = widths.max(axis=rest)
             phases = tuple(map(int, line[:period]))
-            begin = low.min(axis=others)[: max(1, period)].min()
+            begin = low.min(axis=rest)[: max(1, period)].min()
             padding = -int(begin)
         paths = tuple(path for r in joined if r is not None and (path := _size(r, number)))
         found.append(
             Field(
-                int(widths.max()) if phases else seen,
+                int(widths.max()),
                 stride,
                 padding,
                 seen,
                 phases if len(set(phases)) > 1 else (),
                 is_whole,
                 paths if len(set(paths)) > 1 else (),
+                "" if phases else "shared" if is_shared else "uneven",
             )
         )
     return tuple(found)
 
 
+def moves_alone(region: Region, number: int) -> bool:
+    """Tell whether an interval moves along an axis of the tensor that no other input axis lies along: not tokens."""
+    extent = region.extents[number]
+    others = [other for i, other in enumerate(region.extents) if i != number]
+    return extent.axis is not None and extent.pitch is not None and not any(o.varies(extent.axis) for o in others)
+
+
 def _size(region: Region, number: int) -> int:
     extent = region.extents[number]
-    low, high = extent.ends[2:] if extent.pitch else extent.ends[:2]
+    low, high = extent.ends[2:]
     return int(((-high - low + 1) * (low < NOTHING)).max())
 
 
@@ -109,7 +131,7 @@ def misaligned(op: Op, regions: Sequence[Region | None]) -> list[str]:
     if len(parts) < 2 or len({len(part.shape) for part in parts}) > 1:
         return []
     for number in range(len(parts[0].extents)):
-        moving = [(e, p) for p in parts for e in [p.extents[number]] if e.axis is not None and e.pitch is not None]
+        moving = [(p.extents[number], p) for p in parts if moves_alone(p, number)]
         if len(moving) < 2 or len({e.axis for e, _ in moving}) > 1:
             continue
         strides = [Fraction(s, p) for e, _ in moving for p, s in [e.pitch or (1, 0)]]
