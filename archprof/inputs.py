@@ -108,11 +108,13 @@ def tensors_of(inputs: Mapping[str, Any]) -> dict[str, Tensor]:
 def on(device: str, value: Any) -> Any:
     """Return a nest with tensors on `device` in place of its Tensors, real ones copied.
 
-    Elsewhere than on "meta" a Tensor becomes floats between 0 and 1, whole numbers that are 0 (in range for any table), or
+    Elsewhere than on "meta" a Tensor, or a tensor on meta, becomes floats between 0 and 1, whole numbers that are 0 (in range for any table), or
     True.
     """
     if isinstance(value, torch.Tensor):
-        return empty(described(value)) if device == "meta" or value.is_meta else value.detach().to(device, copy=True)
+        if device != "meta" and not value.is_meta:
+            return value.detach().to(device, copy=True)
+        value = described(value)
     if isinstance(value, Tensor):
         return empty(value) if device == "meta" else _random(value).to(device)
     if isinstance(value, Mapping):

@@ -332,3 +332,8 @@ def test_what_a_gpu_does_not_tell_is_left_out(monkeypatch) -> None:
 def test_a_device_type_without_a_backend_is_none() -> None:
     with pytest.raises(UserError, match="no device 'privateuseone' here"):
         archprof.time("lenet5", device="privateuseone")
+
+
+def test_inputs_on_meta_have_values_where_the_model_runs() -> None:
+    found = archprof.time(nn.Linear(4, 3), torch.empty(2, 4, device="meta"), device="cpu", budget_s=0.1)
+    assert found.values["measured_s"][-1] > 0
