@@ -234,7 +234,7 @@ def flags(spreads: Sequence[Spread], host: Sequence[float] | None, floor_s: floa
     """Return for every row what is to be known of its time: '' where it stands for itself."""
     found = []
     for number, row in enumerate(spreads):
-        if row.median < 2 * floor_s or row.iqr > WIDE * row.median:
+        if row.median <= 2 * floor_s or row.iqr > WIDE * row.median:
             found.append("unresolved")
         elif host is not None and host[number] >= LAUNCH * row.median:
             found.append("launch-bound")
