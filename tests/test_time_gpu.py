@@ -113,6 +113,17 @@ def test_rounds_before_memory_ran_out_are_kept(gpu, mode) -> None:
     assert found.notes[-1] == f"out of memory after {whole.timing.bare.n - 1} rounds: times are those of these"
 
 
+@pytest.mark.usefixtures("gpu")
+def test_times_are_kept_where_the_profiler_cannot_run(monkeypatch) -> None:
+    def fails(_):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(kernels, "columns", fails)
+    found = timed(Kernels(*LONG), "graph")
+    assert in_us(found.values["measured_s"]) == [100, 50, 200]
+    assert found.notes[-1] == "which kernels there are is not known: CUDA out of memory. Tried to allocate 2.00 GiB."
+
+
 @pytest.mark.parametrize("runs", [0, 2, 4, 13])
 def test_memory_that_is_too_small_is_told_in_a_line(gpu, runs) -> None:
     gpu.free_passes = runs

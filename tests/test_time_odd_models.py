@@ -17,7 +17,7 @@ import archprof
 from archprof.errors import UserError
 from archprof.runs import machine, passes, tape
 from archprof.runs.clock import EventClock, HostClock, clock_for
-from archprof.runs.passes import products_in_tf32
+from archprof.runs.tf32 import products_in_tf32
 from archprof.trace import outputs_of
 from tests.test_time import passes_of, replayed, same
 
