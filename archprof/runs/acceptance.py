@@ -39,8 +39,8 @@ LLAMA = {
 """The sizes of Llama 3.2 1B."""
 LONG_S, SHOWN_S = 5e-3, 50e-6
 """A pass and a row long enough for their checks."""
-LIMIT_S = 480.0
-"""No further network is begun after so many seconds: what follows them takes one or two minutes."""
+LIMIT_S = 420.0
+"""No further network is begun after so many seconds: what follows takes two or three minutes, and all is to take ten."""
 
 
 @dataclass(frozen=True, slots=True)
