@@ -108,8 +108,8 @@ def tensors_of(inputs: Mapping[str, Any]) -> dict[str, Tensor]:
 def on(device: str, value: Any) -> Any:
     """Return a nest with tensors on `device` in place of its Tensors, real ones copied.
 
-    Elsewhere than on "meta" a Tensor, or a tensor on meta, becomes floats between 0 and 1, whole numbers that are 0 (in range for any table), or
-    True.
+    Elsewhere than on "meta" a Tensor, or a tensor on meta, becomes floats between 0 and 1, whole numbers that are 0 (in
+    range for any table), or True.
     """
     if isinstance(value, torch.Tensor):
         if device != "meta" and not value.is_meta:

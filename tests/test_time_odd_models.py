@@ -16,8 +16,8 @@ from torch.utils.checkpoint import checkpoint
 import archprof
 from archprof.errors import UserError
 from archprof.runs import machine, passes, tape
-from archprof.runs.clock import EventClock, HostClock
-from archprof.runs.passes import products_in_tf32
+from archprof.runs.clock import EventClock, HostClock, clock_for
+from archprof.runs.tf32 import products_in_tf32
 from archprof.trace import outputs_of
 from tests.test_time import passes_of, replayed, same
 
@@ -337,3 +337,29 @@ def test_a_device_type_without_a_backend_is_none() -> None:
 def test_inputs_on_meta_have_values_where_the_model_runs() -> None:
     found = archprof.time(nn.Linear(4, 3), torch.empty(2, 4, device="meta"), device="cpu", budget_s=0.1)
     assert found.values["measured_s"][-1] > 0
+
+
+def test_a_span_that_mps_does_not_tell_is_nothing_and_rows_still_add_up(monkeypatch) -> None:
+    class Event:
+        """Refuses what is empty or out of order, as torch.mps.Event does."""
+
+        moments = iter(
+            [5.0, 5.0, 9.0, 8.5, 12.0]
+        )  # milliseconds; the second is at the first, the fourth before the third
+
+        def __init__(self, *, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            self.at = next(self.moments)
+
+        def elapsed_time(self, end) -> float:
+            if end.at <= self.at:
+                raise RuntimeError("End event 2 was not recorded after start event 1")
+            return end.at - self.at
+
+    monkeypatch.setattr(torch.mps, "Event", Event)
+    found = clock_for(torch.device("mps"), 5)
+    for number in range(5):
+        found.mark(number)
+    assert found.rows(4) == pytest.approx([0, 4e-3, 0, 3e-3])

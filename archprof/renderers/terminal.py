@@ -260,7 +260,9 @@ def timed(profile: Profile, timing: Timing) -> list[str]:
     if bare.iqr > UNEVEN * bare.median:
         says.append(f"! uneven: the middle half of the passes spans {bare.iqr / bare.median:.0%} of their median")
     if behind := timing.settings.get("passes_not_ahead"):
-        says.append(f"! in {behind} of the passes the host did not run ahead: what it takes is in the rows")
+        says.append(
+            f"! in {behind} of the passes the host was not ahead all the time: what it takes may be in the rows"
+        )
     load, threads = timing.machine.get("load", [0])[0], timing.machine.get("threads", 0)
     if load + threads > timing.machine.get("cores", load + threads) + 1 and timing.settings["clock"] == "wall":
         says.append(f"! other programs were running (load {load:.1f}): --threads 1 measures what this one takes itself")

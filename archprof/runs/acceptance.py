@@ -39,8 +39,8 @@ LLAMA = {
 """The sizes of Llama 3.2 1B."""
 LONG_S, SHOWN_S = 5e-3, 50e-6
 """A pass and a row long enough for their checks."""
-LIMIT_S = 480.0
-"""No further network is begun after so many seconds: what follows them takes one or two minutes."""
+LIMIT_S = 420.0
+"""No further network is begun after so many seconds: what follows takes two or three minutes, and all is to take ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def kernels_agree(profile: Profile, subject: str) -> Check:
 def modes_are_ordered(device: str, budget_s: float) -> Iterator[Check]:
     """Yield whether the modes of a small network are in their order, and whether its launches are seen to bind it."""
     found = {mode: measured("resnet18", device, 1, mode, budget_s) for mode in ("graph", "queued", "eager")}
-    passes = {mode: profile.timing.marked.median for mode, profile in found.items() if profile.timing}
+    passes = {mode: profile.timing.bare.median for mode, profile in found.items() if profile.timing}
     for fast, slow in (("graph", "queued"), ("queued", "eager")):
         ratio = passes[fast] / passes[slow]
         yield Check(f"G4 {fast} / {slow}", "resnet18, batch 1", ratio, "<= 1.02", ratio <= 1.02)

@@ -30,7 +30,7 @@ from archprof.runs.passes import How, Passes, asleep, autocast, drawn_alike
 from archprof.runs.passes import settings as switched
 from archprof.runs.protocol import MOST_VALUES, by_turns, spread, warmed
 from archprof.runs.tape import program, taped
-from archprof.substrate import with_weights
+from archprof.substrate import shortened, with_weights
 
 MODES = ("eager", "queued", "graph")
 WARM_S = {"cpu": 0.15, "cuda": 0.3}
@@ -154,9 +154,12 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
     after = machine.state(how.device)
     rounds = len(taken["bare"])
     columns, values = _columns(found, passes, rounds)
-    with contextlib.suppress(*([torch.OutOfMemoryError] if stop else [])):
+    notes = [f"{stop} after {units.several(rounds, 'round')}: times are those of these"] if stop else []
+    try:
         for column, row in kernels.columns(passes):
             columns[column.name], values[column.name] = column, row
+    except RuntimeError as error:  # for lack of memory, or the profiler's own: what was measured stays
+        notes.append(f"which kernels there are is not known: {shortened(error)}")
     rows_s = sum(value for name in ("measured_s", "backward_s") for value in values.get(name, ()) if value is not None)
     part = [
         (sum(row) + sum(filter(None, back))) / whole
@@ -184,13 +187,8 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
         without_rows=outside,
         peak_bytes=peak,
     )
-    notes = (
-        *found.notes,
-        *([f"{stop} after {units.several(rounds, 'round')}: times are those of these"] if stop else []),
-    )
-    return dataclasses.replace(
-        found, columns={**found.columns, **columns}, values={**found.values, **values}, timing=timing, notes=notes
-    )
+    columns, values = {**found.columns, **columns}, {**found.values, **values}
+    return dataclasses.replace(found, columns=columns, values=values, timing=timing, notes=(*found.notes, *notes))
 
 
 def _columns(found: Profile, passes: Passes, rounds: int) -> tuple[dict[str, Column], dict[str, list[Any]]]:
@@ -234,7 +232,7 @@ def flags(spreads: Sequence[Spread], host: Sequence[float] | None, floor_s: floa
     """Return for every row what is to be known of its time: '' where it stands for itself."""
     found = []
     for number, row in enumerate(spreads):
-        if row.median < 2 * floor_s or row.iqr > WIDE * row.median:
+        if row.median <= 2 * floor_s or row.iqr > WIDE * row.median:
             found.append("unresolved")
         elif host is not None and host[number] >= LAUNCH * row.median:
             found.append("launch-bound")

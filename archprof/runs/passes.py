@@ -16,6 +16,7 @@ from archprof.runs import machine
 from archprof.runs.clock import EventClock, HostClock, clock_for
 from archprof.runs.failing import theirs
 from archprof.runs.tape import Program
+from archprof.runs.tf32 import products_in_tf32
 from archprof.trace import outputs_of
 
 AHEAD, AWAKE = 1.5, 2
@@ -272,30 +273,3 @@ def settings(how: How) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(threads)
-
-
-@contextlib.contextmanager
-def products_in_tf32(wanted: bool) -> Iterator[None]:
-    """Have CUDA multiply float32 in TF32, or not.
-
-    Torch has two kinds of switches for it, old and new, and refuses to read an old one that says the opposite of the new.
-    """
-    cudnn: Any = torch.backends.cudnn
-    parts: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
-    before = [part.fp32_precision for part in parts]
-    try:
-        old = torch.get_float32_matmul_precision()
-    except RuntimeError:
-        old = "highest" if before[0] == "tf32" else "high"
-    try:
-        old_cudnn = cudnn.allow_tf32
-    except RuntimeError:
-        old_cudnn = before[1:] != ["tf32", "tf32"]
-    torch.backends.cuda.matmul.allow_tf32 = cudnn.allow_tf32 = wanted  # these set both kinds
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(old)
-        cudnn.allow_tf32 = old_cudnn
-        for part, precision in zip(parts, before, strict=True):
-            part.fp32_precision = precision
