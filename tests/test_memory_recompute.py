@@ -8,6 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 import archprof
 from archprof.cli import main
+from archprof.devices import Device
 
 
 class Stack(nn.Module):
@@ -78,6 +79,29 @@ def test_what_names_nothing_is_told_in_one_line(which, message, capfd):
     assert message in capfd.readouterr().err
     with pytest.raises(archprof.UserError, match="has 4 blocks to checkpoint, not -1"):
         asked(-1)
+
+
+def test_blocks_that_free_most_for_what_they_do_again_are_advised_first():
+    class Uneven(nn.Module):
+        def __init__(self):
+            super().__init__()
+            deep = (
+                nn.Sequential(nn.Linear(8, 16), *(nn.GELU() for _ in range(n)), nn.Linear(16, 8)) for n in (1, 8, 8)
+            )
+            self.blocks = nn.Sequential(*deep)
+
+        def forward(self, x):
+            return self.blocks(x)
+
+    peaks = {which: archprof.memory(Uneven(), (4096, 8), train="sgd", foreach=True, checkpoint=which).peak_bytes
+             for which in (0, "blocks.0", "blocks.1")}  # fmt: skip
+    assert peaks["blocks.1"] < min(peaks[0], peaks["blocks.0"])
+    small = Device("Small", {"float32": 1e12}, 1e11, memory_bytes=peaks["blocks.1"])
+    advice = archprof.memory(Uneven(), (4096, 8), train="sgd", on=small).fit.changes
+    change = next(change for change in advice if "checkpointing" in change.what)
+    # all blocks have two layers of 8 x 16 weights, so one of them is a third of the multiply-accumulates
+    assert change.what == "checkpointing blocks.1 (1 of 3 blocks, 33% of the forward pass again)"
+    assert (change.peak_bytes, change.does_fit) == (peaks["blocks.1"], True)
 
 
 @pytest.mark.parametrize("which", [3, "layer3*", ["layer2", "layer4.1"]])

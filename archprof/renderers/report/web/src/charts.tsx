@@ -98,7 +98,7 @@ export function RooflinePanel({ store }: { store: Store }) {
   );
 }
 
-const KINDS: [string, string][] = [["parameters", "var(--s0)"], ["buffers", "var(--s7)"], ["inputs", "var(--s6)"], ["optimizer state", "var(--s3)"], ["gradients", "var(--s4)"], ["activations", "var(--s1)"], ["temporaries", "var(--s2)"]];
+const KINDS: [string, string][] = [["parameters", "var(--s0)"], ["buffers", "var(--s7)"], ["inputs", "var(--s6)"], ["KV cache", "var(--s5)"], ["optimizer state", "var(--s3)"], ["gradients", "var(--s4)"], ["activations", "var(--s1)"], ["temporaries", "var(--s2)"]];
 
 function series(pass: any, most: number) {
   const names = KINDS.map(([name]) => name).filter((name) => pass.changes[name]);
