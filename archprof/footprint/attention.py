@@ -20,7 +20,11 @@ def fused(cast: Callable[[Any], Any] | None = None) -> Iterator[None]:
     """
 
     def attention(*args: Any, **kwargs: Any) -> Any:
-        return _attention(*args, **kwargs) if cast is None else _attention(*cast(args), **cast(kwargs))
+        if cast is None or not torch.is_autocast_enabled("cpu"):
+            return _attention(*args, **kwargs)
+        args, kwargs = cast(args), cast(kwargs)
+        with torch._C._DisableAutocast():  # noqa: SLF001 - what it is made of is not cast again, as in torch
+            return _attention(*args, **kwargs)
 
     library = torch.library.Library("aten", "IMPL")
     library.impl("scaled_dot_product_attention", attention, "AutogradMeta")

@@ -75,6 +75,8 @@ class Casts:
                     if name in PROMOTED[self.lists]:
                         to = self._widest(args)
                     args, kwargs = self._cast(args, to), self._cast(kwargs, to)
+                with torch._C._DisableAutocast():  # noqa: SLF001 - what it is made of is not cast again, as in torch
+                    return plain(*args, **kwargs)
             return plain(*args, **kwargs)
 
         return cast

@@ -75,7 +75,10 @@ def table(profile: Profile, view: View) -> str:
     for row, *texts in zip(rows, *cells.values(), strict=True):
         part = [] if bar is None else [share(value(profile, row, metric), profile.totals[metric] or 1, bar)]
         lines.add_row(*map(Text, texts), *part, style="bold" if row.is_group and view.color else "")
-    says = [*footer(profile, view, rows, rest, dropped), *([f"share: share of {metric}"] if above == "share" else [])]
+    says = [
+        *footer(profile, view, rows, rest, dropped),
+        *([f"the last column: share of {metric}"] if above == "share" else []),
+    ]
     below = [Text(line, style="dim" if view.color else "") for line in says]
     return printed([Text(heading(profile)), lines, *below], view)
 
