@@ -113,23 +113,26 @@ def written(value: object, unit: str, *, raw: bool = False) -> str:
 def together(values: Sequence[float], unit: str) -> list[str]:
     """Return numbers of one column in one unit, that of the largest, with four digits or three places.
 
-    A number that would keep fewer than two digits has a unit of its own: a column of millions would say that 128 are 0.
+    A number that would keep fewer than three digits has a unit of its own: a column of millions would say that 128 are 0.
+    What needs no prefix has none.
 
     >>> together([118_013_952, 642_252, 2_048, 0], "count")
     ['118.0 M', '0.642 M', '2.048 k', '0']
     >>> together([102_228_128, 1_404_928, 512], "bytes"), together([0.00123, 4.2e-5, 4.2e-7], "s")
-    (['97.49 MiB', '1.340 MiB', '512 B'], ['1.230 ms', '0.042 ms', '420.0 ns'])
+    (['97.49 MiB', '1.340 MiB', '512 B'], ['1.230 ms', '42.00 µs', '420.0 ns'])
     """
     factor, prefixed = common(values, unit)
     if factor == 1 or not prefixed:
         return [written(value, unit) for value in values]
-    scaled = [value / factor for value in values]
-    return [
-        f"{digits(part) if abs(part) >= 1 else f'{part:.3f}'} {prefixed}"
-        if abs(part) >= 0.0095
-        else written(value, unit)
-        for value, part in zip(values, scaled, strict=True)
-    ]
+    found = []
+    for value in values:
+        part = abs(value) / factor
+        if part < 0.0995 or (isinstance(value, int) and abs(value) < 1000):
+            found.append(written(value, unit))
+        else:
+            number = digits(value / factor) if part >= 1 else f"{value / factor:.3f}"
+            found.append(f"{number} {prefixed}")
+    return found
 
 
 def common(values: Sequence[float], unit: str) -> tuple[float, str]:

@@ -11,6 +11,7 @@ import pytest
 
 import archprof
 from archprof import units
+from archprof.renderers.diagram import LEGIBLE, printed_size
 
 REPORTS = Path(__file__).resolve().parent.parent / "reports"
 
@@ -44,6 +45,14 @@ def test_every_picture_shows_the_nodes_of_its_source(written: list[Path]) -> Non
         if path.suffix == ".svg":
             kept, made = (re.findall(r'class="node [^"]*"', p.read_text("utf-8")) for p in (REPORTS / path.name, path))
             assert sorted(kept) == sorted(made), path.name
+
+
+def test_every_figure_for_a_paper_is_legible_on_a4(written: list[Path]) -> None:
+    figures = [path for path in written if path.name.endswith("-paper.svg")]
+    assert len(figures) > 3
+    for path in figures:
+        points, _ = printed_size(path.read_bytes(), "a4", 1)
+        assert points >= LEGIBLE, path.name
 
 
 def test_the_comparison_says_what_the_profiles_do(written: list[Path]) -> None:

@@ -16,7 +16,7 @@ NEARLY_ALL = 0.95
 LITTLE = 0.01
 """A row with so large a share of a column is never small, whatever the others have."""
 SCREEN = 16
-"""So many rows are shown whatever they cost: with heading and footer they fit a terminal of 24 lines."""
+"""So many ops are shown whatever they cost: with heading and footer they fit a terminal of 24 lines."""
 MOST = 32
 """Rows that a table has at most where the reader has not said how deep to go."""
 
@@ -43,7 +43,7 @@ def essential_rows(profile: Profile, view: View, measures: Sequence[str]) -> tup
 
 def _split(profile: Profile, rows: list[Row], measures: Sequence[str]) -> tuple[list[Row], Row | None]:
     leaves = leaves_of(rows)
-    if len(rows) <= SCREEN or not measures:
+    if len(leaves) <= SCREEN or not measures:
         return rows, None
     kept = {id(row) for row in leaves if any(is_partial(profile, row, name) for name in measures)}
     for name in measures:
