@@ -34,6 +34,7 @@ from archprof.options import (
     model_options,
     terminal,
     timing_options,
+    train_option,
     training_options,
     view_options,
 )
@@ -104,6 +105,7 @@ def main() -> None:
 @click.option("--strict", is_flag=True, help="Exit with 1 where the cost of an op is unknown.")
 @bound_option
 @timing_options
+@train_option
 @color_option
 def show(
     models: Sequence[str],
@@ -196,6 +198,7 @@ main.add_command(draw)
 @click.option("-o", "--output", help="Plot them instead: x.svg, x.pdf or x.png.")
 @model_options
 @timing_options
+@train_option
 @color_option
 def roofline(models: Sequence[str], names: tuple[str, ...], output: str | None, color: str, **options: Any) -> None:
     """Print the least time models take on devices and what bounds it, or plot their rooflines."""
@@ -228,6 +231,7 @@ def roofline(models: Sequence[str], names: tuple[str, ...], output: str | None, 
 @device_option
 @model_options
 @timing_options
+@train_option
 @color_option
 def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
     """Print the critical path: the longest chain of ops that wait for each other, and what could run side by side."""

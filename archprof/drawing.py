@@ -11,7 +11,7 @@ import click
 
 from archprof.asked import profiled
 from archprof.errors import UserError
-from archprof.options import convention_option, device_option, model_options, timing_options
+from archprof.options import convention_option, device_option, model_options, timing_options, train_option
 
 DRAWING = (
     "metric", "style", "depth", "everything", "expand", "collapse", "focus", "direction", "columns", "page", "fold",
@@ -67,6 +67,7 @@ def drawing_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @device_option
 @drawing_options
 @timing_options
+@train_option
 def draw(models: Sequence[str], output: str, **options: Any) -> None:
     """Draw a diagram of a model with Graphviz: nested modules, exact repeats as xN, coloured by cost."""
     drawing = {name: options.pop(name) for name in DRAWING}

@@ -131,7 +131,6 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--compile", "compiled", **flag, help="Time the pass under torch.compile too."),
         click.option("--cold", **flag, help="Clear the last cache before every pass."),
         click.option("--threads", type=click.IntRange(min=1), help="Threads of the CPU.  [default: torch's]"),
-        click.option("--train", "training", **flag, help="Training mode, and the backward pass too."),
         click.option(
             "--budget",
             "budget_s",
@@ -144,6 +143,9 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+train_option = click.option("--train", "training", is_flag=True, help="Training mode, and the backward pass too.")
 
 
 def timing_options(command: Callable[..., Any]) -> Callable[..., Any]:

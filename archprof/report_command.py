@@ -10,7 +10,7 @@ import click
 
 from archprof.asked import profiled
 from archprof.errors import UserError
-from archprof.options import Names, convention_option, model_options, time_option
+from archprof.options import Names, convention_option, model_options, timing_options
 
 
 class Accuracies(click.ParamType):
@@ -44,7 +44,7 @@ class Accuracies(click.ParamType):
 @click.option(
     "--accuracy", type=Accuracies(), metavar="MODEL=NUMBER,...", help="What models reach, beside their costs."
 )
-@time_option
+@timing_options
 def report(
     models: Sequence[str],
     output: str,

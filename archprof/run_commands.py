@@ -18,6 +18,7 @@ from archprof.options import (
     model_options,
     run_options,
     signal_options,
+    train_option,
     view_options,
 )
 from archprof.outputs import writing
@@ -27,6 +28,7 @@ from archprof.outputs import writing
 @click.argument("model")
 @functools.partial(model_options, dtypes=(*FLOATS, "tf32"))
 @run_options
+@train_option
 @device_option
 @view_options
 @click.option("--path", default="", help="Only what is at or below this path.")
