@@ -145,29 +145,24 @@ def test_the_table_sorts_and_filters(opened: Any) -> None:
 
 
 def test_modules_open_by_keyboard_alone(opened: Any) -> None:
-    page = opened()
+    page, focused = opened(), "document.activeElement"
+
+    def press(key: str, then: str) -> None:
+        page.keyboard.press(key)
+        until(page, f"{focused}.{then}")
+
     page.locator(".grid [role=row][data-id]").first.focus()
-    page.keyboard.press("End")
-    page.wait_for_timeout(100)
-    page.keyboard.press("Home")
-    page.wait_for_timeout(100)
-    for _ in range(4):  # conv1, bn1, relu, maxpool, layer1
-        page.keyboard.press("ArrowDown")
-        page.wait_for_timeout(60)
-    focused = "document.activeElement"
+    press("End", "textContent.includes('fc')")
+    press("Home", "textContent.includes('conv1')")
+    for name in ("bn1", "relu", "maxpool", "layer1"):
+        press("ArrowDown", f"textContent.includes('{name}')")
     assert page.evaluate(f"{focused}.textContent").startswith("▸layer1")
-    page.keyboard.press("ArrowRight")
-    assert page.evaluate(f"{focused}.getAttribute('aria-expanded')") == "true"
-    page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(100)
-    assert page.evaluate(f"{focused}.getAttribute('aria-level')") == "2"
+    press("ArrowRight", "getAttribute('aria-expanded') == 'true'")
+    press("ArrowRight", "getAttribute('aria-level') == '2'")
     page.keyboard.press("Space")
-    assert page.locator("#chosen").inner_text() == "0"
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(100)
-    page.keyboard.press("ArrowLeft")
-    assert page.evaluate(f"{focused}.getAttribute('aria-expanded')") == "false"
+    until(page, "document.querySelector('#chosen').innerText == '0'")
+    press("ArrowLeft", "getAttribute('aria-level') == '1'")
+    press("ArrowLeft", "getAttribute('aria-expanded') == 'false'")
 
 
 def test_search_help_and_escape(opened: Any) -> None:
@@ -397,7 +392,7 @@ def test_dark_is_dark_and_the_toggle_turns_it(opened: Any) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(ground) == "rgb(15, 18, 22)"
     page.locator("#theme").click()  # auto, light
-    assert page.evaluate(ground) == "rgb(246, 247, 249)"
+    until(page, f"{ground} == 'rgb(246, 247, 249)'")
 
 
 @pytest.mark.parametrize("name", ["one", "several"])
