@@ -14,7 +14,9 @@ const features = tableFeatures({
   expandedRowModel: createExpandedRowModel(), sortedRowModel: createSortedRowModel(), filteredRowModel: createFilteredRowModel(),
 });
 const ROW = 30;
-const SHOWN = ["params", "macs", "flops", "activation_bytes", "measured_s", "time_s"];
+// Those that are there, as many as a table has room for beside the graph's card.
+const SHOWN = ["params", "macs", "measured_s", "time_s", "flops", "activation_bytes"];
+const ROOM = 4;
 const PREFIX: Record<string, number> = { k: 1e3, K: 1e3, m: 1e6, M: 1e6, g: 1e9, G: 1e9, T: 1e12 };
 
 function atLeast(text: string): number | null {
@@ -30,7 +32,7 @@ export function Table({ store }: { store: Store }) {
   const [said, say] = useState("");
   const scroller = useRef<HTMLDivElement>(null);
   const [focus, setFocus] = useState("-1");
-  const measures = [...new Set([...(model.raw.convention ? [model.raw.convention] : []), ...SHOWN])].filter((name) => store.columns[name] && model.raw.values[name]);
+  const measures = [...new Set([...(model.raw.convention ? [model.raw.convention] : []), ...SHOWN])].filter((name) => store.columns[name] && model.raw.values[name]).slice(0, ROOM);
 
   const table = useMemo(() => {
     const text = (id: string, get: (node: Node) => string) => ({ id, accessorFn: get, filterFn: (row: any, column: string, wanted: string) => String(row.getValue(column)).toLowerCase().includes(wanted.toLowerCase()), sortFn: (a: any, b: any, column: string) => String(a.getValue(column)).localeCompare(String(b.getValue(column)), "en", { numeric: true }) });
