@@ -5,7 +5,7 @@ Two are equal where the contents and the sizes are, similar where the contents a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,8 +29,8 @@ class Likeness:
     sizes: tuple[int, ...]
 
 
-def likeness(graph: Graph, node: Node) -> Likeness:
-    """Return what a sibling shares with those that are like it; a concat may read any number of tensors."""
+def inside(graph: Graph, node: Node, told: Callable[[Op, str], object]) -> object:
+    """Return all that is inside a sibling but its own name; `told` says of an op, and that name, what matters."""
     prefix = node.path if isinstance(node, (Box, Group)) else ""
     number = {op.name: place for place, op in enumerate(ops([node]))}
     inner = frozenset(
@@ -39,9 +39,15 @@ def likeness(graph: Graph, node: Node) -> Likeness:
         for edge in graph.reads(name)
         if edge.producer in number
     )
+    parts = tuple(tuple(told(op, prefix) for op in box.ops) for box in boxes([node]))
+    return isinstance(node, Group), parts, inner
+
+
+def likeness(graph: Graph, node: Node) -> Likeness:
+    """Return what a sibling shares with those that are like it; a concat may read any number of tensors."""
     sizes: list[int] = []
-    parts = tuple(tuple(_without_sizes(graph, op, prefix, sizes) for op in box.ops) for box in boxes([node]))
-    return Likeness((isinstance(node, Group), parts, inner), tuple(sizes))
+    content = inside(graph, node, lambda op, prefix: _without_sizes(graph, op, prefix, sizes))
+    return Likeness(content, tuple(sizes))
 
 
 def _without_sizes(graph: Graph, op: Op, prefix: str, sizes: list[int]) -> object:

@@ -8,14 +8,13 @@ similar, in all but their sizes, are folded where that is asked for only, and th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from archprof.records import Unknown
-from archprof.renderers.diagram.alike import is_renaming, likeness, varying
+from archprof.renderers.diagram.alike import inside, is_renaming, likeness, varying
 from archprof.renderers.diagram.dense import dense_run
-from archprof.renderers.diagram.fuse import Box
-from archprof.renderers.diagram.tree import Group, Node, Run, boxes, ops
+from archprof.renderers.diagram.tree import Group, Node, Run, ops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +78,8 @@ class _Siblings:
     def __init__(self, graph: Graph, nodes: tuple[Node, ...]) -> None:
         self.graph, self.nodes = graph, nodes
         kinds: dict[object, int] = {}
-        self.classes = [kinds.setdefault(_content(graph, node), len(kinds)) for node in nodes]
+        told = partial(_alike, graph)
+        self.classes = [kinds.setdefault(inside(graph, node, told), len(kinds)) for node in nodes]
 
     @cached_property
     def likes(self) -> tuple[list[int], list[tuple[int, ...]]]:
@@ -177,20 +177,6 @@ def _copy(graph: Graph, nodes: Sequence[Node]) -> _Copy:
                 exports.add((place, edge.output))
     left = {(number[name], output) for name, output in graph.outputs.values() if name in number}
     return _Copy(number, frozenset(inner), reads, frozenset(exports | left), frozenset(readers), bool(left))
-
-
-def _content(graph: Graph, node: Node) -> object:
-    """Return all that is inside a sibling but its own name: what makes two of them equal."""
-    prefix = node.path if isinstance(node, (Box, Group)) else ""
-    number = {op.name: place for place, op in enumerate(ops([node]))}
-    inner = frozenset(
-        (number[edge.producer], edge.output, place, edge.position)
-        for name, place in number.items()
-        for edge in graph.reads(name)
-        if edge.producer in number
-    )
-    parts = tuple(tuple(_alike(graph, op, prefix) for op in box.ops) for box in boxes([node]))
-    return isinstance(node, Group), parts, inner
 
 
 def _alike(graph: Graph, op: Op, prefix: str) -> object:
