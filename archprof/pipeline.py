@@ -99,6 +99,10 @@ def opened_by(
 ) -> Opened:
     """Return a model as `profile` takes it, ready to be traced; raise UserError for what a module cannot be asked."""
     if isinstance(model, (str, os.PathLike, Spec)):
+        if not isinstance(inputs, Mapping | None):
+            raise UserError(
+                "a model that is opened by its name takes input sizes by name, such as {'x': (3, 224, 224)}"
+            )
         return open_model(model, Wish(batch, inputs or {}, dtype, settings or {}), memo)
     if batch != 1 or dtype is not None or settings:
         raise UserError("a module has its own batch, dtype and settings: give inputs with the batch you want")

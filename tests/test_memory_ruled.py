@@ -53,8 +53,10 @@ class Comparing(Ledger):
 
 
 @pytest.mark.parametrize("has_gradient", [False, True])
-@pytest.mark.parametrize("call", [row[1] for row in (*ROWS, *NUMERICS)], ids=[row[0] for row in (*ROWS, *NUMERICS)])
-def test_an_operation_makes_what_torch_makes(call: Any, has_gradient: bool) -> None:
+@pytest.mark.parametrize(("kind", "call"), [row[:2] for row in (*ROWS, *NUMERICS)])
+def test_an_operation_makes_what_torch_makes(kind: str, call: Any, has_gradient: bool) -> None:
+    if kind == "linear_cross_entropy" and not hasattr(torch.nn.functional, kind):
+        pytest.skip("this torch has no linear_cross_entropy")
     with Comparing(), torch.set_grad_enabled(has_gradient):
         call()
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+import archprof
 from archprof.cli import main
 from archprof.pipeline import profile
 
@@ -115,3 +116,17 @@ def test_an_exported_file_is_a_model(tmp_path: Path) -> None:
     torch.export.save(torch.export.export(net, (torch.zeros(1, 3, 8, 8),)), tmp_path / "net.pt2")
     found = profile(str(tmp_path / "net.pt2"))
     assert (found.model, found.macs, found.gaps) == ("net.pt2", 36 * 27 * 4, [])
+
+
+def test_inputs_of_a_model_by_name_have_names() -> None:
+    with pytest.raises(archprof.UserError, match=r"takes input sizes by name, such as \{'x': \(3, 224, 224\)\}"):
+        archprof.profile("lenet5", (1, 32, 32))
+
+
+def test_a_file_that_is_no_archive_is_told_in_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "net.pt2").write_text("junk")
+    result = CliRunner().invoke(main, ["show", str(tmp_path / "net.pt2")])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "no zip archive" in result.stderr
+    assert not caplog.records

@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import torch
 from torch import nn
 
 import archprof
@@ -56,3 +57,17 @@ def test_a_u_net_is_checked_row_by_row():
     assert all(row.is_equal for row in rows)
     assert told[0] == ("forward", 0.0)
     assert [part for _, part in told] == sorted(part for _, part in told)
+
+
+def test_whole_numbers_have_no_gradient_to_check_with():
+    class Words(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.mix = torch.nn.Embedding(9, 4), torch.nn.Conv1d(4, 4, 3)
+
+        def forward(self, words):
+            return self.mix(self.table(words).mT)
+
+    profile = archprof.profile(Words(), torch.zeros(1, 8, dtype=torch.int64))
+    with pytest.raises(archprof.UserError, match="whole numbers have no gradient"):
+        check(profile, profile.receptive_field())

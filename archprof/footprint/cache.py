@@ -20,7 +20,9 @@ from archprof.footprint.passes import Way, inference
 from archprof.meta import described
 from archprof.records import Tensor
 
-TEXT, PAST = "input_ids", "past_key_values"
+TEXT = "input_ids"
+PASTS = ("cache", "past_key_values")
+"""What transformers calls it, since 5.24 and before."""
 PLAIN = Way()
 
 
@@ -28,8 +30,9 @@ def checked(name: str, module: nn.Module, inputs: Mapping[str, Any]) -> None:
     """Raise UserError where a model takes no cache of what it has read."""
     if getattr(getattr(module, "config", None), "is_encoder_decoder", False):
         raise UserError(f"{name} is an encoder with a decoder: only decoders alone are asked for their cache")
-    if not {TEXT, PAST, "use_cache"} <= inspect.signature(module.forward).parameters.keys() or TEXT not in inputs:
-        raise UserError(f"{name} keeps no cache of keys and values: it does not take {TEXT} and {PAST}")
+    known = inspect.signature(module.forward).parameters.keys()
+    if not {TEXT, "use_cache"} <= known or known.isdisjoint(PASTS) or TEXT not in inputs:
+        raise UserError(f"{name} keeps no cache of keys and values: it does not take {TEXT} and {' or '.join(PASTS)}")
 
 
 def prefilled(
@@ -86,8 +89,13 @@ def _read(
     """Return the memory of reading so many tokens after those in a cache, and the cache that comes of it."""
     text = _text(module, inputs, tokens)
     with _kept(module, ledger) as found:
-        live = inference(module, text if past is None else {**text, PAST: past}, on, ledger, way)
+        live = inference(module, text if past is None else {**text, _past(module): past}, on, ledger, way)
     return live, found[-1] if found else None
+
+
+def _past(module: nn.Module) -> str:
+    known = inspect.signature(module.forward).parameters
+    return next(name for name in PASTS if name in known)
 
 
 def _text(module: nn.Module, inputs: Mapping[str, Any], tokens: int) -> dict[str, Any]:
@@ -108,9 +116,10 @@ def _shape(inputs: Mapping[str, Any]) -> tuple[int, str]:
 def _kept(module: nn.Module, ledger: Ledger) -> Iterator[list[Any]]:
     """Note what a model keeps of a pass as its cache; yields a list that gets the cache."""
     found: list[Any] = []
+    name = _past(module)
 
     def note(_module: nn.Module, _args: Any, result: Any) -> None:
-        past = result.get(PAST) if isinstance(result, Mapping) else getattr(result, PAST, None)
+        past = result.get(name) if isinstance(result, Mapping) else getattr(result, name, None)
         for _, tensor in tensors_of("", past):
             block = ledger.block(tensor)
             if block is not None:

@@ -76,7 +76,12 @@ def compared(
         _positive(module)
         values = {name: _floats(given_inputs.on("cpu", value)) for name, value in inputs.items()}
     leaves = dict(given_inputs.leaves(values))
-    source = leaves[fields.input].requires_grad_()
+    source = leaves[fields.input]
+    if not source.is_floating_point():
+        raise UserError(
+            f"whole numbers have no gradient, and those of {fields.input!r} are: there is nothing to compare"
+        )
+    source.requires_grad_()
     recorder = Linear()
     passed = _replaced(values, source, source * 1)
     args, kwargs = given_inputs.call(module.forward, passed)

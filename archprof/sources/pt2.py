@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+import zipfile
 
 import torch
 
@@ -19,6 +20,8 @@ def pt2(name: str, wish: Wish) -> Opened:
     """
     if not os.path.isfile(name):  # noqa: PTH113 - pathlib's raises where a name is too long
         raise UserError(f"there is no file {name!r}")
+    if not zipfile.is_zipfile(name):  # torch would tell at length what it tried
+        raise UserError(f"{name!r} is no program saved by torch.export.save: it is no zip archive")
     if wish.settings or wish.dtype or wish.batch != 1:
         raise UserError(
             "an exported program has its batch, dtype and settings for good: --batch, --dtype, --set are not for it"
