@@ -155,6 +155,20 @@ def test_what_sleeps_on_the_way_back_takes_the_time_there() -> None:
     assert found.timing.settings["training"] is True
 
 
+def test_an_op_has_its_way_back_whichever_of_its_outputs_is_used() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru, self.head = nn.GRU(32, 64), nn.Linear(64, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.gru(x)[1][-1])
+
+    found = archprof.time(Last(), (20, 4, 32), device="cpu", threads=1, training=True, budget_s=0.5)
+    back = dict(zip((op.kind for op in found.network.ops), found.values["backward_s"], strict=True))
+    assert back["gru"] > 10 * back["getitem"]
+
+
 def test_one_thread_is_timed_by_its_own_clock() -> None:
     found = archprof.time(Sleeper(), (2, 4), device="cpu", threads=1, budget_s=0.3)
     assert found.timing.settings["clock"] == "thread"

@@ -117,10 +117,12 @@ class Passes:
     def marked(self) -> float:
         """Run the model's program with a mark after every op, and keep what the marks say."""
         clock, ops = self._marks, self.ops
-        kept: list[Any] = [None] * (ops + 1)
+        kept: dict[Any, int] = {}
 
-        def keep(number: int, tensor: torch.Tensor) -> None:
-            kept[number] = tensor.grad_fn
+        def keep(number: int, *tensors: torch.Tensor) -> None:
+            for tensor in tensors:  # an op that returns what it got makes no node of its own
+                if tensor.grad_fn is not None:
+                    kept.setdefault(tensor.grad_fn, number)
 
         def forward() -> tuple[torch.Tensor, ...]:
             with autocast(self.how):
@@ -148,17 +150,16 @@ class Passes:
         self.wholes.append(sum(rows))
         return self.wholes[-1]
 
-    def _watch(self, kept: list[Any], reached: list[int]) -> None:
-        """Mark the moment at which the gradient reaches each op."""
+    def _watch(self, kept: dict[Any, int], reached: list[int]) -> None:
+        """Mark the moments at which the gradient reaches each op: by any of its outputs, some of which may be of no use."""
         clock, first = self._marks, self.ops + 2
 
         def arrived(number: int, gradients: Any) -> None:  # noqa: ARG001 - the hook's
             clock.mark(first + len(reached))
             reached.append(number)
 
-        for number, node in enumerate(kept):
-            if node is not None:
-                node.register_prehook(functools.partial(arrived, number))
+        for node, number in kept.items():
+            node.register_prehook(functools.partial(arrived, number))
 
     def _backward(self, rows: list[float], reached: list[int]) -> list[float | None]:
         found: list[float | None] = [None] * self.ops

@@ -130,7 +130,7 @@ def measured(
     ops = len(found.network)
     values: dict[str, list[float | None]] = {column.name: [None] * ops for column in COLUMNS}
 
-    def keep(number: int, tensor: torch.Tensor) -> None:
+    def keep(number: int, tensor: torch.Tensor, *_: torch.Tensor) -> None:
         if not tensor.is_floating_point():
             return
         values["activation_rms"][number - 1] = rms(tensor)

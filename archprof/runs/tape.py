@@ -186,8 +186,8 @@ def _numbers(value: Any) -> Iterator[int]:
 class Program:
     """A run as Python: `source` with the objects it names.
 
-    `function(mark, keep, *inputs)` makes the calls again, calls `mark(i)` after the i-th (from 1), `keep(i, tensor)` with
-    its first output, and returns the network's outputs. The inputs are those of the run, in their order.
+    `function(mark, keep, *inputs)` makes the calls again, calls `mark(i)` after the i-th (from 1), `keep(i, *tensors)` with
+    its outputs, and returns the network's outputs. The inputs are those of the run, in their order.
     """
 
     function: Callable[..., tuple[torch.Tensor, ...]]
@@ -219,7 +219,7 @@ def program(traced: Traced, steps: Sequence[Step], inputs: Sequence[int], *, kee
             text.append(f"    {writer.modes(steps[number])}.enter(start)")
         text.append(f"    {line}")
         if keeps and steps[number].outputs:
-            text.append(f"    keep({number + 1}, t{steps[number].outputs[0]})")
+            text.append(f"    keep({number + 1}, {', '.join(f't{name}' for name in steps[number].outputs)})")
         if gone.get(number):
             text.append(f"    del {', '.join(f't{name}' for name in gone[number])}")
         text.append(f"    mark({number + 1})")
