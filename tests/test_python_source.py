@@ -109,6 +109,7 @@ def test_a_model_that_fails_half_way_shows_what_ran() -> None:
     assert "error: user_nets:Late fails at the top, matmul of 1x4 and 9x9: " in result.stderr
 
 
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # torch 2.10 warns of a copy of its own class
 def test_an_exported_file_is_a_model(tmp_path: Path) -> None:
     net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()).eval()
     torch.export.save(torch.export.export(net, (torch.zeros(1, 3, 8, 8),)), tmp_path / "net.pt2")

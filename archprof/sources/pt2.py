@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import torch
 
@@ -23,7 +24,9 @@ def pt2(name: str, wish: Wish) -> Opened:
             "an exported program has its batch, dtype and settings for good: --batch, --dtype, --set are not for it"
         )
     try:
-        program = torch.export.load(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch 2.10 warns of its own buffers
+            program = torch.export.load(name)
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"{name!r} is no program saved by torch.export.save: {reason}") from error
