@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from archprof import outputs
 from archprof.asked import profiled
 from archprof.errors import UserError
 from archprof.options import convention_option, device_option, model_options, timing_options, train_option
@@ -84,6 +85,10 @@ def draw(models: Sequence[str], output: str, **options: Any) -> None:
             Path(output).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot make the folder {output!r}: {error.strerror}") from None
+    else:
+        from archprof.renderers.picture import SUFFIXES
+
+        outputs.checked(output, "a picture", SUFFIXES)
     for model in models:
         profile = profiled(model, options)
         path = Path(output) / f"{profile.model.replace(':', '-')}.svg" if into_folder else Path(output)

@@ -173,6 +173,9 @@ def _on(
     if train:
         with recomputed(module, again):
             step = training(module, opened.inputs, train, on, ledgers[1], way=way)
+        if again:
+            told = f"{len(again)} of {len(blocks)} blocks" if set(again) <= set(blocks) else ", ".join(again)
+            notes += (f"checkpointed: {told} keep only their inputs, and run again in the backward pass",)
     notes += tuple(_noted(way, train))
     if kept and kept.positions and tokens > kept.positions:
         notes += (f"it is made for texts of {kept.positions:,} tokens, and this one is longer",)
