@@ -58,7 +58,8 @@ def test_all_has_a_row_for_every_kind_of_op(profiled) -> None:
 def test_branches_lead_to_the_rows_that_are_left(profiled) -> None:
     text = profiled("vgg16").render("table")
     assert " └─ 28 " in text  # 29 and 30, a ReLU and a pool, are gone
-    assert re.search(r"\n \+25 small ops  ReLU, \.\.\. .* 1\.792 k   0\.087 G", text)
+    # the first convolution: 3 x 64 x 9 weights and 64 biases; 1,728 x 224 x 224 = 86,704,128
+    assert re.search(r"\n \+25 small ops  ReLU, \.\.\. .* 1\.792 k  86\.70  M", text)
 
 
 def test_a_module_with_one_part_left_says_it_once(profiled) -> None:
