@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 import archprof
 from archprof.errors import UserError
 from archprof.runs import acceptance
-from archprof.runs.acceptance import Check, main
+from archprof.runs.acceptance import Check, main, rows_add_up, steadiest
 from tests.fake_cuda import Kernels, _gpu  # noqa: F401 - the fixture `gpu`
 
 LONG, SHORT = ((4000.0, 20.0), (2000.0, 20.0)), ((5.0, 20.0), (4.0, 20.0), (6.0, 20.0))
@@ -91,3 +92,21 @@ def test_a_device_that_is_not_there_is_told() -> None:
     result = CliRunner().invoke(main, ["--device", "toaster"])
     assert result.exit_code == 1
     assert "no device 'toaster' here" in result.stderr
+
+
+def with_passes(quarter: float, median: float, three_quarters: float):
+    found = archprof.time("lenet5", device="cpu", budget_s=0.05)
+    bare = dataclasses.replace(found.timing.bare, quarter=quarter, median=median, three_quarters=three_quarters)
+    return dataclasses.replace(found, timing=dataclasses.replace(found.timing, bare=bare, marked=bare, rows_s=median))
+
+
+def test_what_is_uneven_is_measured_again_and_not_judged() -> None:
+    uneven, less, steady = (with_passes(0.1 - part, 0.1, 0.1 + part) for part in (0.02, 0.01, 0.001))
+    given = iter([uneven, less, steady, uneven])
+    assert steadiest(lambda: next(given)) is steady
+    assert next(given) is uneven
+    given = iter([uneven, less, uneven, uneven])
+    assert steadiest(lambda: next(given)) is less
+    assert [check.passed for check in rows_add_up(steady, "it")] == [True, True]
+    for check in rows_add_up(less, "it"):  # 0.09 to 0.11 of 0.1
+        assert (check.passed, check.remark) == (None, "uneven: the middle half of the passes spans 20.0%")

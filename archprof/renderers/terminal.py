@@ -39,6 +39,8 @@ FLAGS = {
 CLOCKS = {"thread": "CPU time of the thread", "wall": "wall clock", "events": "device events"}
 UNEVEN = 0.1
 """A pass whose quartiles are further apart than this part of its median is told to be uneven."""
+TOLD = 0.001
+"""A part of a pass below this is not worth a word."""
 FEW = 5
 """So many gaps are named."""
 
@@ -229,6 +231,22 @@ def footer(profile: Profile, view: View, rows: list[Row], rest: Row | None, drop
     return lines
 
 
+def beside(timing: Timing) -> dict[str, float]:
+    """Return the seconds of a pass that are in no row, by what they are, where they are enough to be told.
+
+    What the model does between its ops is the difference of two kinds of pass, and told where it is beyond chance.
+    """
+    bare, in_rows = timing.bare, timing.coverage * timing.marked.median
+    between = "are the model's own Python between them" + " and what has no row" * bool(timing.without_rows)
+    least = TOLD * bare.median
+    parts = {
+        "slow down some passes only, and no median has them": (in_rows - timing.rows_s, least),
+        "are from the loss to the first gradient": (timing.marked.median - in_rows, least),
+        between: (bare.median - timing.marked.median, max(least, (bare.high - bare.low) / 2)),
+    }
+    return {of: seconds for of, (seconds, least) in parts.items() if seconds > least}
+
+
 def timed(profile: Profile, timing: Timing) -> list[str]:
     """Return what is to be known of a measured pass: how long it takes, how far the rows explain it, on what it ran."""
     bare, marked = timing.bare, timing.marked
@@ -236,14 +254,10 @@ def timed(profile: Profile, timing: Timing) -> list[str]:
     first = (
         f"a pass takes {units.duration(bare.median)} (± {half}, {bare.n} passes, least {units.duration(bare.least)})"
     )
-    outside = bare.median - timing.rows_s
     if len(profile.network):
         first += f"; {marked.median / bare.median - 1:+.1%} with a mark after every op"
         first += f"; the ops add up to {timing.rows_s / bare.median:.1%} of it"
-        if outside > 0:
-            start = " and the start of the backward pass" * (timing.settings.get("training") is True)
-            no_row = " and what has no row" * bool(timing.without_rows)
-            first += f", the rest ({units.duration(outside)}) is the model's own Python between them{start}{no_row}"
+        first += "".join(f", {units.duration(seconds)} {of}" for of, seconds in beside(timing).items())
     says = [first]
     if timing.without_rows:
         names = [f"{name} ({number}x)" for name, number in timing.without_rows.items()]

@@ -26,7 +26,7 @@ from archprof.runs.clock import clock_for
 from archprof.runs.failing import is_out_of_memory, memory_on
 from archprof.runs.hidden import without_rows
 from archprof.runs.modes import Modes
-from archprof.runs.passes import How, Passes, asleep, autocast, drawn_alike
+from archprof.runs.passes import How, Passes, asleep, autocast, drawn_alike, keep_heap
 from archprof.runs.passes import settings as switched
 from archprof.runs.protocol import MOST_VALUES, by_turns, spread, warmed
 from archprof.runs.tape import program, taped
@@ -113,7 +113,9 @@ def time(
     dtype = None if dtype == "tf32" else dtype
     roof = machine.known(target, on, tf32=how.tf32)
     tell("building", 0.0)
-    if target.type != "cpu":
+    if target.type == "cpu":
+        keep_heap()
+    else:
         gc.collect()  # circles may still hold the weights of an earlier model, and its CUDA graphs
     with ALONE, drawn_alike(target), switched(how), memory_on(target):
         opened = opened_by(model, inputs, batch, dtype, settings)
