@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from archprof.meta import Seen
     from archprof.sources import Opened
 
+OURS = str(Path(__file__).parent)
 LONG = 400
 """Characters of a model's own error that are told."""
 
@@ -95,3 +98,9 @@ def shortened(error: Exception) -> str:
     reason = " ".join(str(error).split()) or type(error).__name__
     reason = reason if isinstance(error, (RuntimeError, UserError)) else f"{type(error).__name__}: {reason}"
     return reason if len(reason) <= LONG else reason[:LONG] + " ..."
+
+
+def is_ours(error: BaseException) -> bool:
+    """Tell whether an error was raised by archprof's code, or by a name that its program of a run lacks."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return isinstance(error, NameError) or frames[-1][0].f_code.co_filename.startswith(OURS)

@@ -66,9 +66,13 @@ class Failure:
     @property
     def needs_data(self) -> bool:
         """Whether the model looked at values, which a tensor on meta does not have."""
-        is_torchs = isinstance(self.error, (RuntimeError, TypeError, ValueError))
-        words = "meta", "fake impl", "got Tensor", "be on CPU", "does not require grad"  # lengths are on the CPU
-        return is_torchs and any(word in str(self.error) for word in words)
+        return needs_data(self.error)
+
+
+def needs_data(error: Exception) -> bool:
+    """Tell whether torch raised an error because a tensor on meta has no values."""
+    words = "meta", "fake impl", "got Tensor", "be on CPU", "does not require grad"  # lengths are on the CPU
+    return isinstance(error, (RuntimeError, TypeError, ValueError)) and any(word in str(error) for word in words)
 
 
 @dataclass(frozen=True, slots=True)

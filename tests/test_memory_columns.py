@@ -11,6 +11,7 @@ from torch import nn
 
 import archprof
 from archprof.cli import main
+from archprof.errors import ModelError, UserError
 
 BATCH = 4
 
@@ -87,6 +88,44 @@ def test_what_runs_in_training_alone_is_told():
     found = archprof.profile(Noisy(), (4, 8)).with_memory()
     assert found.totals["saved_bytes"] == 4 * 8 * 4 + 4 * 16 * 4  # the input, and the noise
     assert "256 of saved_bytes belong to ops that run in training alone" in found.notes
+
+
+class Argmax(Toy):
+    def forward(self, x):
+        return super().forward(x).argmax(-1)
+
+
+class Asserting(Toy):
+    def forward(self, x, targets=None):
+        torch._assert(targets is not None or not self.training, "no targets")
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (Argmax(), "it cannot be trained: none of its outputs has a gradient"),
+        (nn.Sequential(nn.ReLU()), "it cannot be trained: it has no parameters that are"),
+        (Asserting(), "Asserting fails in training: AssertionError: no targets"),
+    ],
+)
+def test_what_cannot_be_trained_keeps_an_unknown_amount_and_says_why(model, why):
+    found = archprof.profile(model, (BATCH, 8)).with_memory()
+    assert set(found.values["saved_bytes"]) == {None}
+    assert f"saved_bytes are not known: {why}" in found.notes
+    assert None not in found.values["live_bytes"]
+    with pytest.raises(UserError, match=why):
+        archprof.memory(model, (BATCH, 8), train="sgd")
+    assert archprof.memory(model, (BATCH, 8)).peak_bytes >= 4 * BATCH * 8
+
+
+def test_a_model_that_fails_says_where_as_its_profile_does():
+    class Wrong(Toy):
+        def forward(self, x):
+            return self.second(self.first(x)[:, :9])
+
+    with pytest.raises(ModelError, match=r"Wrong fails in second \(Linear\), linear of 4x9 and 2x16"):
+        archprof.memory(Wrong(), (BATCH, 8), train="sgd")
 
 
 def test_the_table_the_document_the_list_and_the_picture_have_them(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archprof.devices import Device
-from archprof.errors import UserError
+from archprof.errors import ArchprofError
 from archprof.footprint import ACTIVATIONS, Memory
 from archprof.footprint.fit import MOST, Change, Fit, largest
 
@@ -59,7 +59,7 @@ def fit(
     if not why:
         try:
             most = largest(lambda batch: peak(batch=batch), limit, batches)
-        except UserError as error:
+        except ArchprofError as error:
             why = str(error)
     if found.cache is not None:
         positions = found.cache.positions or MOST

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from archprof.errors import UserError
 from archprof.footprint import BUFFERS, FORWARD, LIVE, PARAMETERS, SAVED
 from archprof.footprint.ledger import Ledger, Memo
 from archprof.footprint.passes import inference, training
+from archprof.footprint.places import ran
 from archprof.meta import ALONE, kind_of, tensors_in
 from archprof.result import Profile
-from archprof.substrate import shortened, with_weights
 
 Place = tuple[str, str, int]
 """The module an op stands in, its kind, and how many of that kind stood there before."""
@@ -74,21 +75,23 @@ class Marks(TorchFunctionMode):
 def with_memory(profile: Profile) -> Profile:
     """Return a profile with the columns `saved_bytes` and `live_bytes`; None where the model does otherwise in training.
 
-    Raises UserError for a profile that cannot be run again, and where the model cannot run so.
+    Raises UserError for a profile that cannot be run again. What autograd keeps is None everywhere where it cannot be trained.
     """
     run = profile._run  # noqa: SLF001 - the model, for those who run it again
     if run is None:
         raise UserError("only what `profile` returned can be asked for its memory")
-    opened, memo, errors = run[1], {}, (RuntimeError, TypeError, ValueError, NotImplementedError)
+    opened, memo = run[1], {}
     with ALONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        alive, notes = ran(opened, lambda module, on: _alive(profile, module, opened.inputs, on, memo))
         try:
-            saved, outside, alive, notes = _measured(profile, opened.module, opened.inputs, "meta", memo)
-        except errors:
-            try:
-                saved, outside, alive, notes = _measured(profile, with_weights(opened), opened.inputs, "cpu", memo)
-            except errors as error:
-                raise UserError(f"{profile.model} fails: {shortened(error)}") from error
+            found, _ = ran(opened, lambda module, on: _saved(profile, module, opened.inputs, on, memo))
+        except UserError as error:
+            found = [None] * len(alive), 0, 0
+            notes += (f"saved_bytes are not known: {error}",)
+    saved, others, outside = found
+    if others:
+        notes += (f"{others:,} of saved_bytes belong to ops that run in training alone",)
     return dataclasses.replace(
         profile,
         columns={**profile.columns, SAVED.name: SAVED, LIVE.name: LIVE},
@@ -98,33 +101,38 @@ def with_memory(profile: Profile) -> Profile:
     )
 
 
-def _measured(
-    profile: Profile, module: Any, inputs: Mapping[str, Any], on: str, memo: Memo
-) -> tuple[list[int | None], int, list[int | None], list[str]]:
-    """Return the values of both columns, what autograd keeps that no op of the profile made, and what is to be said."""
-    places = placed((op.path, op.kind) for op in profile.network.ops)
+def _alive(profile: Profile, module: nn.Module, inputs: Mapping[str, Any], on: str, memo: Memo) -> list[int | None]:
+    """Return what is alive when each op ends, in inference."""
     marks = Marks(Marked(memo))
     with marks:
         live = inference(module, inputs, on, marks.ledger)
     ends = {place: mark.moment for place, mark in zip(placed_marks(marks), marks.marks, strict=True)}
-    alive = [live.timeline[ends[place]] if place in ends else None for place in places]
+    return [live.timeline[ends[place]] if place in ends else None for place in places(profile)]
+
+
+def _saved(
+    profile: Profile, module: nn.Module, inputs: Mapping[str, Any], on: str, memo: Memo
+) -> tuple[list[int | None], int, int]:
+    """Return what autograd keeps of each op, what of ops that run in training alone, and what of none (the inputs)."""
     marks = Marks(Marked(memo))
     with marks:
         step = training(module, inputs, "sgd", on, marks.ledger)
-    blocks = [
+    kept = [
         block.bytes if block.is_saved and block.kind not in {PARAMETERS, BUFFERS} else 0
         for block in marks.ledger.blocks
     ]
     sums = {
-        place: sum(blocks[number] for number in mark.made)
+        place: sum(kept[number] for number in mark.made)
         for place, mark in zip(placed_marks(marks), marks.marks, strict=True)
     }
-    saved = [sums.pop(place, None) for place in places]
+    saved = [sums.pop(place, None) for place in places(profile)]
     whole = sum(b.bytes for b in step.blocks if b.is_saved and b.kind not in {PARAMETERS, BUFFERS})
-    notes = []
-    if sum(sums.values()):
-        notes.append(f"{sum(sums.values()):,} of saved_bytes belong to ops that run in training alone")
-    return saved, whole - sum(filter(None, saved)), alive, notes
+    return saved, sum(sums.values()), whole - sum(filter(None, saved))
+
+
+def places(profile: Profile) -> list[Place]:
+    """Return the places of a profile's ops."""
+    return placed((op.path, op.kind) for op in profile.network.ops)
 
 
 def placed(ops: Iterable[tuple[str, str]]) -> list[Place]:

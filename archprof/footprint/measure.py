@@ -7,7 +7,7 @@ import functools
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archprof.devices import Device, meant
 from archprof.errors import ArchprofError, UnknownName, UserError
@@ -16,6 +16,7 @@ from archprof.footprint.advice import Asked, fit
 from archprof.footprint.autocast import CPU, CUDA
 from archprof.footprint.ledger import Ledger, Memo
 from archprof.footprint.passes import Way, inference, training
+from archprof.footprint.places import ran
 from archprof.footprint.recompute import blocks_of, chosen, recomputed
 from archprof.footprint.samples import batch_of, resized
 from archprof.meta import ALONE
@@ -23,7 +24,9 @@ from archprof.optimizers import REMEMBERED
 from archprof.pipeline import opened_by, profile
 from archprof.records import Spec
 from archprof.sources import Opened
-from archprof.substrate import with_weights
+
+if TYPE_CHECKING:
+    from torch import nn
 
 AMP = ("", "bfloat16", "float16")
 
@@ -133,19 +136,13 @@ def measured(
     opened: Opened, train: str, memo: Memo, way: Way, *, checkpoint: int | Sequence[str] = 0, tokens: int = 0
 ) -> Memory:
     """Return the Memory of an opened model: on meta or, where it looks at its data, on the CPU."""
-    how: dict[str, Any] = {"way": way, "checkpoint": checkpoint, "tokens": tokens}
-    errors = (RuntimeError, TypeError, ValueError, NotImplementedError)
-    try:
-        return _on(opened, opened.module, train, "meta", memo, opened.notes, **how)
-    except errors as error:
-        if not any(word in str(error) for word in ("meta", "fake impl", "got Tensor")):
-            raise UserError(f"{opened.name} fails: {_told(error)}") from error
-    note = "run on the CPU, since it looks at its data: memory that depends on data is that of this run"
-    try:
-        how["way"] = dataclasses.replace(way, lists=CPU)
-        return _on(opened, with_weights(opened), train, "cpu", memo, (*opened.notes, note), **how)
-    except errors as error:
-        raise UserError(f"{opened.name} fails: {_told(error)}") from error
+
+    def run(module: nn.Module, on: str) -> Memory:
+        here = way if on == "meta" else dataclasses.replace(way, lists=CPU)
+        return _on(opened, module, train, on, memo, here, checkpoint=checkpoint, tokens=tokens)
+
+    found, notes = ran(opened, run)
+    return dataclasses.replace(found, notes=(*opened.notes, *notes, *found.notes))
 
 
 def _on(
@@ -154,12 +151,12 @@ def _on(
     train: str,
     on: str,
     memo: Memo,
-    notes: tuple[str, ...],
-    *,
     way: Way,
+    *,
     checkpoint: int | Sequence[str],
     tokens: int,
 ) -> Memory:
+    notes: tuple[str, ...] = ()
     blocks = blocks_of(module)
     again = chosen(opened.name, module, blocks, checkpoint)
     ledgers = [Ledger(memo), Ledger(memo)]
@@ -192,8 +189,3 @@ def _noted(way: Way, train: str) -> Iterator[str]:
         yield f"under autocast to {way.amp} as on {where}: weights stay as they are, with copies in half precision"
     if train and way.accumulate > 1:
         yield f"gradients of {way.accumulate} batches a step are added: from the second batch on they are alive throughout"
-
-
-def _told(error: Exception) -> str:
-    line = " ".join(str(error).split()) or type(error).__name__
-    return line if isinstance(error, RuntimeError) else f"{type(error).__name__}: {line}"

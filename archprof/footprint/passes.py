@@ -13,6 +13,7 @@ from torch import fx, nn
 
 from archprof import inputs as given_inputs
 from archprof.build import Origin
+from archprof.errors import UserError
 from archprof.footprint import BACKWARD, BUFFERS, FORWARD, GRADIENTS, INPUTS, PARAMETERS, STATE, STEP, Live
 from archprof.footprint.attention import fused
 from archprof.footprint.autocast import CPU, casting
@@ -59,8 +60,11 @@ class _Least(torch.autograd.Function):
 
 
 def least_loss(result: Any) -> torch.Tensor:
-    """Return a loss of all outputs that have a gradient; a real one needs no less memory."""
-    return _Least.apply(*(tensor for _, tensor in outputs_of(result) if tensor.requires_grad))
+    """Return a loss of all outputs that have a gradient; a real one needs no less memory. Raises UserError where none has."""
+    wanted = [tensor for _, tensor in outputs_of(result) if tensor.requires_grad]
+    if not wanted:
+        raise UserError("it cannot be trained: none of its outputs has a gradient")
+    return _Least.apply(*wanted)
 
 
 def inference(
@@ -103,7 +107,10 @@ def training(
     module.train()
     with _settled(on, way) as autocast:
         values = _held(ledger, module, inputs, on)
-        stepper = stepping(optimizer, [p for p in module.parameters() if p.requires_grad], foreach=way.foreach)
+        trainable = [p for p in module.parameters() if p.requires_grad]
+        if not trainable:
+            raise UserError("it cannot be trained: it has no parameters that are")
+        stepper = stepping(optimizer, trainable, foreach=way.foreach)
         with torch.enable_grad(), ledger:
             for again in ("", " 2")[: way.accumulate]:
                 ledger.begin(FORWARD, again)

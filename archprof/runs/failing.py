@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import traceback
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
 from archprof.errors import UserError
-from archprof.substrate import shortened
+from archprof.substrate import is_ours, shortened
 
-OURS = str(Path(__file__).parents[1])
 LACKS = ("out of memory", "allocate memory", "ALLOC_FAILED", "ALLOCATION_FAILED")
 """What is said for lack of memory by those who have no exception for it: the CPU, MPS, cuBLAS, cuDNN, the driver."""
 
@@ -44,12 +41,6 @@ def theirs(told: str) -> Iterator[None]:
         if is_ours(error):
             raise
         raise UserError(f"{told}: {shortened(error)}") from error
-
-
-def is_ours(error: BaseException) -> bool:
-    """Tell whether an error was raised by archprof's code, or by a name that its program of a run lacks."""
-    frames = list(traceback.walk_tb(error.__traceback__))
-    return isinstance(error, NameError) or frames[-1][0].f_code.co_filename.startswith(OURS)
 
 
 @contextlib.contextmanager
