@@ -44,9 +44,7 @@ def prefilled(
     way: Way = PLAIN,
 ) -> Live:
     """Return the memory of a pass that reads so many tokens at once, of which it makes the last one's output alone."""
-    ledger = ledger or Ledger()
-    with _kept(module, ledger):
-        return inference(module, _text(module, inputs, tokens), on, ledger, way)
+    return _read(module, inputs, tokens, None, on, ledger or Ledger(), way)[0]
 
 
 def decoded(
