@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archprof.errors import UnknownName
+from archprof.errors import UnknownName, UserError
 from archprof.options import RUN, terminal
 
 if TYPE_CHECKING:
@@ -18,15 +18,47 @@ if TYPE_CHECKING:
 
 def profiled(model: str, options: Mapping[str, Any]) -> Profile:
     """Return the profile that the model options ask for, with columns of memory where they are to be shown."""
+    found = timed(model, options) if options.get("time") else counted(model, options)
+    check_columns(found, options)
+    return remembered(found, options)
+
+
+def remembered(found: Profile, options: Mapping[str, Any]) -> Profile:
+    """Return a profile with its columns of memory, where these are to be shown."""
     from archprof.footprint import COLUMNS
 
-    found = timed(model, options) if options.get("time") else counted(model, options)
     return found.with_memory() if COLUMNS.keys() & named(options) else found
 
 
+def check_columns(found: Profile, options: Mapping[str, Any]) -> None:
+    """Raise the user's mistakes about columns: those that nothing has, and measured ones where nothing is measured."""
+    from archprof import footprint
+    from archprof.receptive.summary import COLUMNS as FIELDS
+
+    names = [name for name in named({**options, "metric": ""}) if name not in found.columns]
+    if not names:
+        return
+    known, measured = {*found.columns, *footprint.COLUMNS, *FIELDS}, measured_columns()
+    if options.get("time"):
+        known |= measured
+    for name in names:
+        if name in measured - known:
+            raise UserError(f"column {name!r} is measured, so it is there with --time")
+        if name not in known:
+            raise UnknownName("column", name, known)
+
+
+def measured_columns() -> set[str]:
+    """Return the names of the columns that a timed run may have."""
+    from archprof.records import Column
+    from archprof.runs import kernels, measure
+
+    return {found.name for module in (measure, kernels) for found in vars(module).values() if isinstance(found, Column)}
+
+
 def named(options: Mapping[str, Any]) -> list[str]:
-    """Return the columns that the options name."""
-    return [*options.get("columns", ()), *filter(None, [options.get("sort")])]
+    """Return the columns that the options name, for a table or for a picture."""
+    return [*options.get("columns", ()), *filter(None, [options.get("sort"), options.get("metric")])]
 
 
 def counted(model: str, options: Mapping[str, Any]) -> Profile:
@@ -53,21 +85,10 @@ def timed(model: str, options: Mapping[str, Any]) -> Profile:
 
 def foreseen(model: str, options: Mapping[str, Any]) -> None:
     """Raise the user's mistakes about columns and paths before a model is measured, which takes long."""
-    from archprof.records import Column
-    from archprof.runs import kernels, measure
-
-    names, path = named(options), options.get("path", "")
-    if not names and not path:
-        return
-    profile = profiled(model, {**options, "time": False})
-    profile.ops_at(path)
-    measured = [
-        found.name for module in (measure, kernels) for found in vars(module).values() if isinstance(found, Column)
-    ]
-    known = [*profile.columns, *measured]
-    for name in names:
-        if name not in known:
-            raise UnknownName("column", name, known)
+    if named(options) or options.get("path"):
+        profile = counted(model, options)
+        profile.ops_at(options.get("path", ""))
+        check_columns(profile, options)
 
 
 def signalled(model: str, options: Mapping[str, Any]) -> Profile:

@@ -76,6 +76,8 @@ def device_called(device: str | torch.device) -> torch.device:
         torch.empty(0, device=target)
     except (RuntimeError, AssertionError, NotImplementedError, ModuleNotFoundError) as error:
         reason = str(error).splitlines()[0].partition(". ")[0]
+        if reason.startswith("Expected one of"):  # a list of every kind that torch was ever built for
+            reason = "the usual ones are cpu, cuda, cuda:1 and mps"
         raise UserError(f"no device {str(device)!r} here: {reason}") from None
     return target
 

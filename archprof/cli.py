@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -45,35 +46,54 @@ from archprof.spec_commands import check, expand, new, schema
 
 
 class Commands(click.Group):
-    """Turns archprof's exceptions into one line and an exit code; our own bugs keep their traceback."""
+    """Turns exceptions of archprof and of click into one line and an exit code; our own bugs keep their traceback."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the command."""
+        with _told(ctx):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; exit 2 for the user's mistakes, 1 where Graphviz failed."""
-        try:
+        """Run the command."""
+        with _told(ctx):
             return super().invoke(ctx)
-        except DrawingError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(1)
-        except ModelError as error:
-            click.echo(f"error: {error}; {len(error.profile.network)} ops ran before (show prints them)", err=True)
-            ctx.exit(1)
-        except UserError as error:
-            text = str(error)
-            click.echo(text if ": error[" in text else f"error: {text}", err=True)
-            ctx.exit(2)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(1)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            click.echo("error: the disk is full", err=True)
-            ctx.exit(2)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the commands in the order of use."""
         return list(self.commands)
+
+
+@contextlib.contextmanager
+def _told(ctx: click.Context) -> Iterator[None]:
+    """Print an error in a line, and exit with 2 for the user's mistakes, with 1 where a model or Graphviz failed."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.ClickException as error:
+        said = " ".join(error.format_message().split()).rstrip(".")
+        more = f"; see {error.ctx.command_path} --help" if isinstance(error, click.UsageError) and error.ctx else ""
+        click.echo(f"error: {said[:1].lower()}{said[1:]}{more}", err=True)
+        ctx.exit(2)
+    except DrawingError as error:
+        click.echo(f"error: {error}", err=True)
+        ctx.exit(1)
+    except ModelError as error:
+        click.echo(f"error: {error}; {len(error.profile.network)} ops ran before (show prints them)", err=True)
+        ctx.exit(1)
+    except UserError as error:
+        text = str(error)
+        click.echo(text if ": error[" in text else f"error: {text}", err=True)
+        ctx.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ctx.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo("error: the disk is full", err=True)
+        ctx.exit(2)
 
 
 # color: what has colours was asked for in colours, so click is to leave them alone where standard output is a pipe

@@ -74,7 +74,7 @@ def draw(models: Sequence[str], output: str, **options: Any) -> None:
     drawing = {name: options.pop(name) for name in DRAWING}
     drawing["metric"] = drawing["metric"] or options["convention"] or ("time" if options["time"] else "macs")
     options["time"] = options["time"] or drawing["metric"] == "time"
-    options["columns"] = {drawing["metric"]} - {"time"}  # some a profile has only where they are asked for
+    options["metric"] = drawing["metric"]  # some a profile has only where they are asked for
     if not output:
         raise click.UsageError("-o needs the name of a file or a folder")
     into_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)  # noqa: PTH112 - pathlib's raises for long names

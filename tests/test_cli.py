@@ -250,7 +250,17 @@ MISTAKES = [
     ("draw chain.yaml shared.yaml -o x.svg", "several models need a folder"),
     ("draw chain.yaml -o x.dot --metric nope", "there is no diagram metric 'nope'"),
     ("list nosuch", "'nosuch' is not one of"),
-    ("nosuch", "No such command 'nosuch'"),
+    ("--nosuch", "error: no such option '--nosuch'; see archprof --help"),
+    ("show", "error: missing argument 'MODEL...'; see archprof show --help"),
+    ("show chain.yaml --nosuch", "error: no such option '--nosuch'"),
+    ("show chain.yaml --columns live_byte", "there is no column 'live_byte'; did you mean 'live_bytes'?"),
+    ("show chain.yaml --columns measured_s", "column 'measured_s' is measured, so it is there with --time"),
+    ("show nets.py", "'nets.py' is Python: add the class or function that is the model, as in nets.py:Net"),
+    ("show torch.nn:Linear", "torch.nn:Linear needs in_features, out_features (--set in_features=...)"),
+    ("show torch.nn.functional:relu", "arguments where it makes one (--set input=...)"),
+    ("show torch:conv2d", "'conv2d' is no Python function"),
+    ("time chain.yaml --device x", "no device 'x' here: the usual ones are cpu, cuda, cuda:1 and mps"),
+    ("nosuch", "error: no such command 'nosuch'"),
 ]
 
 
@@ -261,6 +271,7 @@ def test_a_mistake_is_told_on_standard_error_with_exit_code_2(words: str, messag
     code, out, err = cli(*words.split())
     assert (code, out) == (2, "")
     assert message in err
+    assert err.count("\n") == 1 or ": error[" in err
     assert "Traceback" not in err
     if err.startswith("error: "):
         assert err.count("\n") == 1

@@ -25,6 +25,8 @@ def is_python(text: str) -> bool:
     >>> is_python("torch.nn:ReLU"), is_python("nets.py:Net"), is_python("resnet50"), is_python("no_such_package:Net")
     (True, True, False, False)
     """
+    if text.endswith(".py"):
+        return True
     home, colon, name = text.rpartition(":")
     if not colon or not all(part.isidentifier() for part in name.split(".")):
         return False
@@ -50,6 +52,12 @@ def python(name: str, wish: Wish) -> Opened:
     if isinstance(found, nn.Module) or not makes_a_module(found, settings):
         if settings:
             raise UserError(f"{name} is called with tensors, so there is nothing to --set")
+        if not (isinstance(found, nn.Module) or wish.inputs or (needed := needs(found, settings)) == []):
+            first = needed[0]
+            raise UserError(
+                f"{name} needs {', '.join(needed)}: sizes of tensors where it is the model (--input {first}=3x224x224), "
+                f"arguments where it makes one (--set {first}=...)"
+            )
         model, again = found, None
     else:
 
@@ -66,7 +74,9 @@ def python(name: str, wish: Wish) -> Opened:
 
 def imported(name: str) -> Any:
     """Return what `package.module:attribute` or `file.py:attribute` means; raise UserError where there is none."""
-    home, _, attribute = name.rpartition(":")
+    home, colon, attribute = name.rpartition(":")
+    if not colon:
+        raise UserError(f"{name!r} is Python: add the class or function that is the model, as in {name}:Net")
     folder = os.getcwd()  # noqa: PTH109 - as `python -m` does
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -97,14 +107,25 @@ def makes_a_module(found: Any, settings: dict[str, Any]) -> bool:
     """Tell whether calling this gives a model: a class does, and a function whose arguments are all given."""
     if not callable(found):
         raise UserError(f"a model is a module, a class or a function, not {type(found).__name__}")
-    if isinstance(found, type):
-        return True
-    needed = [p for p in inspect.signature(found).parameters.values() if p.default is p.empty]
-    return all(p.name in settings or p.kind in {p.VAR_POSITIONAL, p.VAR_KEYWORD} for p in needed)
+    return isinstance(found, type) or not needs(found, settings)
+
+
+def needs(maker: Callable[..., Any], settings: dict[str, Any]) -> list[str]:
+    """Return the names of the arguments that have no default and are not set; raise UserError where it has no signature."""
+    several = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+    try:
+        parameters = inspect.signature(maker).parameters.values()
+    except ValueError:
+        raise UserError(
+            f"{getattr(maker, '__name__', maker)!r} is no Python function: wrap it in one that takes tensors"
+        ) from None
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in several and p.name not in settings]
 
 
 def called(name: str, maker: Callable[..., Any], settings: dict[str, Any], example: list[Any]) -> nn.Module:
     """Return the module that `maker` makes; inputs that it returns beside go into `example`."""
+    if missing := needs(maker, settings):
+        raise UserError(f"{name} needs {', '.join(missing)} (--set {missing[0]}=...)")
     try:
         made = maker(**settings)
     except NOT_BUILT as error:
