@@ -67,8 +67,14 @@ def counted(model: str, options: Mapping[str, Any]) -> Profile:
 
     optimizer = options["optimizer"] if options.get("backward") else ""
     wanted = {name: options.get(name, "") for name in ("convention", "on")}
-    field = not {"receptive_field", "effective_stride", "effective_padding"}.isdisjoint(named(options))
-    return profile(model, **chosen(options), **wanted, optimizer=optimizer, field=field)
+    return profile(model, **chosen(options), **wanted, optimizer=optimizer, field=has_field(options))
+
+
+def has_field(options: Mapping[str, Any]) -> bool:
+    """Tell whether columns of the receptive field are to be shown."""
+    from archprof.receptive.summary import COLUMNS
+
+    return not COLUMNS.keys().isdisjoint(named(options))
 
 
 def timed(model: str, options: Mapping[str, Any]) -> Profile:
@@ -80,7 +86,7 @@ def timed(model: str, options: Mapping[str, Any]) -> Profile:
     how = {name: options[name] for name in (*RUN, "on", "convention") if name in options}
     how["optimizer"] = options["optimizer"] if options.get("backward") else ""
     with shown() as tell:
-        return time(model, **chosen(options), **how, tell=tell)
+        return time(model, **chosen(options), **how, field=has_field(options), tell=tell)
 
 
 def foreseen(model: str, options: Mapping[str, Any]) -> None:
@@ -134,11 +140,22 @@ def check_format(name: str) -> None:
         RENDERERS[name]
 
 
+def check_several(wanted: str | Path | None) -> None:
+    """Raise UserError where a format, or the file of an ending, is about one model."""
+    from archprof.renderers import RENDERERS
+    from archprof.renderers.files import ending_of, endings
+
+    name = endings()[ending_of(wanted.name)] if isinstance(wanted, Path) else wanted
+    if name and (name not in RENDERERS or RENDERERS[name].is_whole):
+        raise UserError(f"{name} is about one model; compare --format json takes several")
+
+
 def checked_output(output: str, format: str) -> Path:
     """Return the file to write; raise UserError, before any work, where it cannot be."""
+    from archprof.outputs import in_folder
     from archprof.renderers.files import checked
 
-    return Path(output) if format else checked(output)
+    return in_folder(Path(output)) if format else checked(output)
 
 
 def written(profiles: Sequence[Profile], into: Path, format: str, **view: Any) -> None:

@@ -15,6 +15,7 @@ import click
 from archprof import __version__
 from archprof.asked import (
     check_format,
+    check_several,
     checked_output,
     chosen,
     default_format,
@@ -105,8 +106,8 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100, "co
 def main() -> None:
     """Static profiler for neural-network architectures: parameters, multiply-adds, diagrams.
 
-    MODEL is a bundled name such as resnet50, file.yaml, file.yaml:variant, or torchvision:NAME. No weight is ever
-    allocated for analysis.
+    MODEL is a bundled name such as resnet50, file.yaml, file.yaml:variant, or torchvision:NAME. No weight is
+    allocated where shapes are enough; the notes below a table say where they were not.
     """
 
 
@@ -141,8 +142,8 @@ def show(
     into = None if output is None else checked_output(output, format_)
     format_ = format_ or ("" if into else default_format())
     check_format(format_)
-    if format_ == "json" and len(models) > 1:
-        raise click.UsageError("a JSON document is about one model; compare --format json lists several")
+    if len(models) > 1:
+        check_several(format_ or into)
     failed: ModelError | None = None
     profiles = []
     for model in models:
@@ -164,8 +165,7 @@ def show(
         for model, gap in gaps:
             click.echo(f"{model}: {gap.op} is unknown: {gap.reason}", err=True)
         sys.exit(1)
-    for profile in profiles:
-        hold(bounds, [profile])
+    hold(bounds, profiles)
 
 
 @main.command()
@@ -204,7 +204,7 @@ def compare(
     profiles = [profiled(model, options) for model in models]
     view = View(columns=columns, raw=raw, **terminal(color))
     click.echo(side_by_side(profiles, format_ or default_format(), view), nl=False)
-    hold(bounds, profiles)
+    hold(bounds, profiles, base=profiles[0] if len(profiles) > 1 else None)
 
 
 main.add_command(draw)
@@ -258,7 +258,7 @@ def path(model: str, by: str, top: int, color: str, **options: Any) -> None:
     from archprof.paths import page
     from archprof.renderers import View
 
-    found = profiled(model, options)
+    found = profiled(model, {**options, "sort": by})
     by = by or ("measured_s" if options["time"] else "time_s" if options["on"] else "macs")
     click.echo(page(found, by, View(top=top, **terminal(color))), nl=False)
 

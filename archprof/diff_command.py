@@ -39,19 +39,20 @@ bound_option = click.option(
     type=Bounds(),
     multiple=True,
     metavar="BOUND",
-    help="Exit with 1 where a total is there: 'macs>2G'; 'macs>+5%' and 'params>+1M' are about its change.",
+    help="Exit with 1 where a total is there: 'macs>2G'; 'macs>+5%' and 'params>+1M' are about its change "
+    "from the first model (which diff holds to nothing).",
 )
 
 
-def hold(bounds: Sequence[Bound], profiles: Sequence[Profile]) -> None:
-    """Hold bounds against every model; where there is a first one to compare with, against all others."""
+def hold(bounds: Sequence[Bound], profiles: Sequence[Profile], *, base: Profile | None = None) -> None:
+    """Hold bounds against every model, changes where they are from the `base`; exit with 1 where one is broken."""
     from archprof.changes import diff as compared
 
-    first, *others = profiles
     said = []
-    for profile in others or profiles:
-        found = compared(first, profile) if others and any(bound.is_change for bound in bounds) else None
-        said += [text for bound in bounds if (text := broken(bound, profile, found))]
+    for profile in profiles:
+        found = compared(base, profile) if base and any(bound.is_change for bound in bounds) else None
+        held = [bound for bound in bounds if profile is not base or not bound.is_change]
+        said += [text for bound in held if (text := broken(bound, profile, found))]
     for text in said:
         click.echo(f"error: {text}", err=True)
     if said:
@@ -89,8 +90,8 @@ def diff(
     if into is not None:
         draw(found, profiles[0], profiles[1], into, options["depth"])
         click.echo(f"wrote {into}", err=True)
-        hold(bounds, profiles)
+        hold(bounds, profiles[1:], base=profiles[0])
         return
     view = View(depth=options["depth"], columns=options["columns"], raw=options["raw"], **terminal(color))
     click.echo(render(found, format_ or default_format(), view), nl=False)
-    hold(bounds, profiles)
+    hold(bounds, profiles[1:], base=profiles[0])

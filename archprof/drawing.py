@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,9 +91,25 @@ def draw(models: Sequence[str], output: str, **options: Any) -> None:
         from archprof.renderers.picture import SUFFIXES
 
         outputs.checked(output, "a picture", SUFFIXES)
+    taken: set[str] = set()
     for model in models:
         profile = profiled(model, options)
-        path = Path(output) / f"{profile.model.replace(':', '-')}.svg" if into_folder else Path(output)
+        path = Path(output) / file_name(profile.model, taken) if into_folder else Path(output)
         for remark in profile.draw(path, **drawing):
             click.echo(remark, err=True)
         click.echo(f"wrote {path}", err=True)
+
+
+def file_name(model: str, taken: set[str]) -> str:
+    """Return the name of a model's picture in a folder, which joins those that are `taken`.
+
+    >>> names = set()
+    >>> file_name("../nets.py:Net", names), file_name("nets.py:Net", names)
+    ('nets.py-Net.svg', 'nets.py-Net-2.svg')
+    """
+    stem = re.sub(r"[^\w.-]", "-", model).strip(".-")
+    found = next(
+        name for number in itertools.count(1) if (name := f"{stem}-{number}" if number > 1 else stem) not in taken
+    )
+    taken.add(found)
+    return f"{found}.svg"

@@ -58,12 +58,14 @@ def ops() -> tuple[list[str], Iterable[list[str]]]:
 
 
 def analyses() -> tuple[list[str], Iterable[list[str]]]:
-    """Return the columns of every analysis, and those of memory, which are there where they are asked for."""
+    """Return the columns of every analysis, and those of memory and receptive field, which are there where asked for."""
     from archprof.analyses import ANALYSES
     from archprof.footprint import COLUMNS
+    from archprof.receptive.summary import COLUMNS as FIELDS
 
     columns = [(name, column) for name in ANALYSES for column in ANALYSES[name].columns]
     columns += [("memory", column) for column in COLUMNS.values()]
+    columns += [("receptive field", column) for column in FIELDS.values()]
     return ["column", "unit", "total", "analysis", "meaning"], (
         [column.name, column.unit, column.total, name, column.meaning] for name, column in columns
     )

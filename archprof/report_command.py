@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from archprof.asked import profiled
+from archprof.asked import counted, profiled
 from archprof.errors import UserError
 from archprof.options import Names, convention_option, model_options, timing_options
 
@@ -55,14 +55,16 @@ def report(
 ) -> None:
     """Write one HTML page about a model, or 2 to 8 side by side: totals, diagram, layers, roofline, memory, changes."""
     from archprof.progress import shown
-    from archprof.reporting import MOST, checked
+    from archprof.reporting import MOST, checked, foreseen
     from archprof.reporting import report as write
 
     path = checked(output)
     if len(models) > MOST:
         raise UserError(f"a report is about 1 to {MOST} networks, not {len(models)}")
     how: dict[str, Any] = {"on": devices, "train": train, "accuracy": accuracy}
-    if options["time"]:
+    if options["time"]:  # what would be refused after that is refused now
+        names = [counted(model, options).model for model in models]
+        foreseen(names, **how)
         profiles = [profiled(model, options) for model in models]
         with shown() as tell:
             write(profiles, path, **how, tell=tell)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from archprof.asked import check_format, checked_output, default_format, signalled, timed, viewing, written
+from archprof.asked import check_format, checked_output, default_format, profiled, signalled, viewing, written
 from archprof.errors import UserError
 from archprof.options import (
     FLOATS,
@@ -21,7 +21,7 @@ from archprof.options import (
     train_option,
     view_options,
 )
-from archprof.outputs import writing
+from archprof.outputs import checked, writing
 
 
 @click.command("time")
@@ -44,7 +44,7 @@ def time_(model: str, path: str, format_: str, output: str | None, color: str, *
     into = None if output is None else checked_output(output, format_)
     format_ = format_ or ("" if into else default_format())
     check_format(format_)
-    profile = timed(model, {**options, "path": path})
+    profile = profiled(model, {**options, "path": path, "time": True})
     if into is not None:
         written([profile], into, format_, path=path, **viewing(options, color))
     else:
@@ -94,8 +94,8 @@ def calibrate(device: str, threads: int | None, output: Path | None) -> None:
     from archprof.progress import shown
     from archprof.runs.calibrate import calibrate as reached
 
-    if output is not None and output.suffix not in {".yaml", ".yml"}:
-        raise UserError(f"a device file's name ends in .yaml, not {output.suffix or 'nothing'!r}")
+    if output is not None:
+        checked(output, "a device file", (".yaml", ".yml"))
     with shown() as tell:
         text = reached(device, threads=threads, tell=tell)
     if output is None:

@@ -24,21 +24,17 @@ def field(model: str, path: str, checks: bool, input_: str, output: str | None, 
 
     With a PATH, all ops at or below it. --check runs the model on the CPU and exits with 1 where the gradient differs.
     """
+    from archprof import fields, growth, plot
     from archprof.renderers import View
 
-    if output is not None:
-        from archprof import growth
-        from archprof.plot import checked
-
-        into = checked(output)
-        growth.draw(profiled(model, options), into, input_)
-        click.echo(f"wrote {output}", err=True)
-        return
-    from archprof import fields
-
+    into = None if output is None else plot.checked(output)
     profile = profiled(model, options)
     found = profile.receptive_field(input_)
-    click.echo(fields.page(profile, found, View(path=path, **terminal(color))), nl=False)
+    if into is not None:
+        growth.draw(profile, into, input_)
+        click.echo(f"wrote {output}", err=True)
+    else:
+        click.echo(fields.page(profile, found, View(path=path, **terminal(color))), nl=False)
     if checks:
         from archprof.progress import shown
         from archprof.runs.gradient import check as oracle

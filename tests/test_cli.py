@@ -203,6 +203,45 @@ def test_pictures_are_written_and_named_on_standard_error(cli, tmp_path) -> None
     assert sorted(path.name for path in (tmp_path / "new/folder").iterdir()) == ["chain.svg", "shared.svg"]
 
 
+def test_pictures_of_models_of_one_name_are_all_written(cli, tmp_path) -> None:
+    (tmp_path / "a").mkdir()
+    for folder in (Path(), tmp_path / "a"):
+        (tmp_path / folder / "same.yaml").write_text(Path("chain.yaml").read_text("utf-8"), "utf-8")
+    code, _, err = cli("draw", str(tmp_path / "same.yaml"), str(tmp_path / "a/same.yaml"), "-o", f"{tmp_path}/out/")
+    assert (code, err.count("wrote ")) == (0, 2)
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+@pytest.mark.parametrize("words", ["-o x.json", "-o x.graphml", "--format netron", "-o x.svg", "-o x.xlsx"])
+def test_a_document_is_about_one_model(words: str, cli) -> None:
+    code, _, err = cli("show", "chain.yaml", "shared.yaml", *words.split())
+    assert code == 2
+    assert "is about one model" in err
+
+
+def test_a_total_is_held_against_every_model_and_a_change_against_all_but_the_first(cli) -> None:
+    # resnet18 1.814 G, lenet5 416,520 MACs
+    assert cli("compare", "resnet18", "lenet5", "--fail-over", "macs>1G")[0] == 1
+    assert cli("compare", "resnet18", "lenet5", "--fail-over", "macs>+1%")[0] == 0
+    assert cli("diff", "resnet18", "lenet5", "--fail-over", "macs>1G")[0] == 0
+    code, _, err = cli("show", "lenet5", "resnet18", "--fail-over", "macs>1k")
+    assert (code, err.count("error: macs>1k: ")) == (1, 2)
+
+
+def test_columns_that_are_made_on_demand_are_there_beside_measured_ones(cli) -> None:
+    words = ("--columns", "receptive_field,saved_bytes,measured_s", "--budget", "0.1", "--device", "cpu")
+    code, out, _ = cli("time", "lenet5", *words)
+    assert code == 0
+    assert out.splitlines()[1].split("\t")[:5] == ["conv1", "Conv2d", "1x6x28x28", "5", "0"]
+    assert cli("time", "lenet5", "--sort", "achieved_flops_per_s", "--budget", "0.1", "--device", "cpu")[0] == 0
+
+
+def test_a_plot_of_the_receptive_field_is_checked_too(cli, tmp_path) -> None:
+    pytest.importorskip("matplotlib")
+    code, out, _ = cli("field", "lenet5", "--check", "-o", str(tmp_path / "x.svg"))
+    assert (code, out) == (0, "gradient check: 18 of 18 outputs see what is claimed\n")
+
+
 # -- mistakes ----------------------------------------------------------------------------------------------------------
 
 MISTAKES = [
@@ -250,6 +289,12 @@ MISTAKES = [
     ("draw chain.yaml shared.yaml -o x.svg", "several models need a folder"),
     ("draw chain.yaml -o x.dot --metric nope", "there is no diagram metric 'nope'"),
     ("list nosuch", "'nosuch' is not one of"),
+    ("path chain.yaml --time --by nosuch", "there is no column 'nosuch'"),
+    ("report chain.yaml --time --on nosuch -o x.html", "there is no device 'nosuch'"),
+    ("report chain.yaml --time --accuracy nosuch=1 -o x.html", "there is no network in this report 'nosuch'"),
+    ("show chain.yaml --format json -o nosuch/x.json", "there is no folder 'nosuch'"),
+    ("calibrate -o nosuch/x.yaml", "there is no folder 'nosuch'"),
+    ("show chain.yaml --columns nope --format netron", "there is no column 'nope'"),
     ("--nosuch", "error: no such option '--nosuch'; see archprof --help"),
     ("show", "error: missing argument 'MODEL...'; see archprof show --help"),
     ("show chain.yaml --nosuch", "error: no such option '--nosuch'"),

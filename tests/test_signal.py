@@ -188,3 +188,20 @@ def test_a_signal_is_joined_to_rows_graph_and_diagram(tmp_path):
     result = CliRunner().invoke(main, ["signal", "lenet5", "--metric", "gradient_rms"])
     assert result.exit_code == 2
     assert "-o x.svg" in result.output + result.stderr
+
+
+def test_a_signal_beyond_all_floats_is_unknown_and_told():
+    import json
+
+    class Bursting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return torch.exp(self.first(x) * 1e4) + 1
+
+    found = signal(Bursting(), (2, 8))
+    assert [value is None for value in found.values["activation_rms"]] == [False, False, True, True]
+    assert any(note.startswith("not finite (inf or nan), so left out, in ") for note in found.notes)
+    assert json.loads(found.to_json())["ops"][2]["activation_rms"] is None

@@ -37,10 +37,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
-    """A format: the function from a Profile and a View to text, and the ending of its files ('' for none)."""
+    """A format: the function from a Profile and a View to text, and the ending of its files ('' for none).
+
+    A text that `is_whole` is a document: two of them one after the other are none.
+    """
 
     function: Callable[[Profile, View], str]
     suffix: str
+    is_whole: bool = False
 
     @property
     def about(self) -> str:
@@ -51,8 +55,10 @@ class Renderer:
 RENDERERS: Registry[Renderer] = Registry("format", "archprof.renderers")
 
 
-def renderer(name: str, suffix: str = "") -> Callable[[Callable[[Profile, View], str]], Callable[[Profile, View], str]]:
-    r"""Return a decorator that registers a function from a Profile and a View to text.
+def renderer(
+    name: str, suffix: str = "", *, is_whole: bool = False
+) -> Callable[[Callable[[Profile, View], str]], Callable[[Profile, View], str]]:
+    r"""Return a decorator that registers a function from a Profile and a View to text; see `Renderer`.
 
     >>> @renderer("names")
     ... def names(profile, view):
@@ -63,7 +69,7 @@ def renderer(name: str, suffix: str = "") -> Callable[[Callable[[Profile, View],
     """
 
     def file(function: Callable[[Profile, View], str]) -> Callable[[Profile, View], str]:
-        RENDERERS.register(name)(Renderer(function, suffix))
+        RENDERERS.register(name)(Renderer(function, suffix, is_whole))
         return function
 
     return file

@@ -13,7 +13,7 @@ from archprof.result import Profile
 SCHEMA_VERSION = "1.2"
 
 
-@renderer("json", ".json")
+@renderer("json", ".json", is_whole=True)
 def document(profile: Profile, view: View) -> str:  # noqa: ARG001 - the document is always whole
     """JSON document: totals, gaps, and every op with its shapes, counts and formula."""
     return json.dumps(as_dict(profile), indent=2, allow_nan=False) + "\n"

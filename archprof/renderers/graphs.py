@@ -26,7 +26,7 @@ UNSPEAKABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 """What XML has no way to write."""
 
 
-@renderer("graphml", ".graphml")
+@renderer("graphml", ".graphml", is_whole=True)
 def graphml(profile: Profile, view: View) -> str:  # noqa: ARG001 - a graph is whole
     """GraphML of the ops and tensors, for networkx, Gephi, yEd."""
     import networkx
@@ -36,7 +36,7 @@ def graphml(profile: Profile, view: View) -> str:  # noqa: ARG001 - a graph is w
     return buffer.getvalue().decode("utf-8").rstrip() + "\n"
 
 
-@renderer("node-link", ".node-link.json")
+@renderer("node-link", ".node-link.json", is_whole=True)
 def node_link(profile: Profile, view: View) -> str:  # noqa: ARG001 - a graph is whole
     """Node-link JSON of the ops and tensors, as networkx and D3 read it."""
     import networkx
@@ -45,7 +45,7 @@ def node_link(profile: Profile, view: View) -> str:  # noqa: ARG001 - a graph is
     return json.dumps(found, indent=1, allow_nan=False) + "\n"
 
 
-@renderer("model-explorer", ".model-explorer.json")
+@renderer("model-explorer", ".model-explorer.json", is_whole=True)
 def model_explorer(profile: Profile, view: View) -> str:  # noqa: ARG001 - a graph is whole
     """Graph for Google's Model Explorer: modules as layers that open, shapes on the edges."""
     graph = profile.network
@@ -68,7 +68,7 @@ def model_explorer(profile: Profile, view: View) -> str:  # noqa: ARG001 - a gra
     return json.dumps({"label": profile.model, "graphs": [found]}, allow_nan=False) + "\n"
 
 
-@renderer("model-explorer-data", ".node-data.json")
+@renderer("model-explorer-data", ".node-data.json", is_whole=True)
 def model_explorer_data(profile: Profile, view: View) -> str:
     """One measure of every op for Model Explorer's graph, with the diagram's colours: --sort says which (macs)."""
     metric = metric_of(profile, view)
@@ -80,7 +80,7 @@ def model_explorer_data(profile: Profile, view: View) -> str:
     return json.dumps(found, allow_nan=False) + "\n"
 
 
-@renderer("netron", ".netron.json")
+@renderer("netron", ".netron.json", is_whole=True)
 def netron(profile: Profile, view: View) -> str:
     """Attachment for Netron: measures of every op, to be dropped on the same model as ONNX with nodes of these names."""
     names = view.columns or ("macs", "flops", "params", "activation_bytes")

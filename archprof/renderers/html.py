@@ -33,7 +33,7 @@ TEMPLATE = """\
 """
 
 
-@renderer("notebook", ".html")
+@renderer("notebook", ".html", is_whole=True)
 def notebook(profile: Profile, view: View) -> str:
     """Static HTML table with the diagram below it; the table alone where Graphviz is missing."""
     from archprof.renderers.picture import picture, source

@@ -72,7 +72,7 @@ def spans(found: list[Interval]) -> Iterator[tuple[str, str, float, Interval | N
         yield "C", name, at, None
 
 
-@renderer("speedscope", ".speedscope.json")
+@renderer("speedscope", ".speedscope.json", is_whole=True)
 def speedscope(profile: Profile, view: View) -> str:
     """What ops have of each measure, for speedscope.app, and the timeline where one was measured: --sort is shown first."""
     numbers: dict[str, int] = {}
@@ -107,7 +107,7 @@ def timeline(profile: Profile, numbers: dict[str, int]) -> dict[str, Any]:
     }
 
 
-@renderer("chrome-trace", ".trace.json")
+@renderer("chrome-trace", ".trace.json", is_whole=True)
 def chrome_trace(profile: Profile, view: View) -> str:  # noqa: ARG001 - a timeline is whole
     """Timeline of a measured pass in the Trace Event Format, for Perfetto and chrome://tracing."""
     events: list[dict[str, Any]] = [{"name": "process_name", "ph": "M", "pid": 1, "args": {"name": profile.model}}]

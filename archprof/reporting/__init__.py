@@ -71,16 +71,8 @@ def written(
     """Return the report as the text of an HTML page."""
     if not 1 <= len(profiles) <= MOST:
         raise UserError(f"a report is about 1 to {MOST} networks, not {len(profiles)}")
-    if train:
-        from archprof.optimizers import REMEMBERED
-
-        if train not in REMEMBERED:
-            raise UnknownName("optimizer", train, REMEMBERED)
-    reached = dict(accuracy or {})
-    for name in reached:
-        if name not in (names := [profile.model for profile in profiles]):
-            raise UnknownName("network in this report", name, names)
-    devices = [find(name) for name in on or DEVICES]
+    devices = foreseen([profile.model for profile in profiles], on, train, accuracy)
+    reached = accuracy or {}
     chapters = []
     for number, profile in enumerate(profiles):
         tell(profile.model, number / len(profiles))
@@ -90,6 +82,21 @@ def written(
 
     diffs = [changed(profiles[0], other) for other in profiles[1:]]
     return page(chapters, totals(chapters) if diffs else (), diffs)
+
+
+def foreseen(
+    models: Sequence[str], on: Sequence[str] = (), train: str = "", accuracy: Mapping[str, float] | None = None
+) -> list[Device]:
+    """Return the devices of a report; raise UnknownName for a name in what is asked of it that there is not."""
+    if train:
+        from archprof.optimizers import REMEMBERED
+
+        if train not in REMEMBERED:
+            raise UnknownName("optimizer", train, REMEMBERED)
+    for name in accuracy or ():
+        if name not in models:
+            raise UnknownName("network in this report", name, models)
+    return [find(name) for name in on or DEVICES]
 
 
 def chapter(profile: Profile, devices: Sequence[Device], train: str = "", accuracy: float | None = None) -> Chapter:

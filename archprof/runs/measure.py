@@ -79,17 +79,18 @@ def time(
     on: str | Device = "",
     convention: str = "",
     optimizer: str = "",
+    field: bool = False,
     tell: Tell = nobody,
 ) -> Profile:
     """Return the Profile of a model run on `device`, with `measured_s` of every op and `timing` of the pass.
 
     `model`, `inputs`, `batch`, `dtype` and `settings` are as `profile` takes them, a module is copied, weights are random
     where the model has none; dtype "tf32" is float32 with products in TF32. Without `device` it is CUDA's, if there is one,
-    else the CPU. `mode` is "eager" or, on CUDA, "queued" (launches run ahead) or "graph" (a CUDA graph). `training` adds the
-    backward pass of ones. `amp` runs under autocast, `compiled` measures torch.compile too, `cold` clears the last cache
-    before every pass. `on` names the device whose roofline the times are held against (a GPU that is known needs none);
-    `convention` and `optimizer` are `profile`'s. Passes are repeated until the medians are known to 1 %, or `budget_s` seconds
-    are spent.
+    else the CPU. `mode` is "eager" or, on CUDA, "queued" (launches run ahead) or "graph" (a CUDA graph). `training` adds
+    the backward pass of ones. `amp` runs under autocast, `compiled` measures torch.compile too, `cold` clears the last
+    cache before every pass. `on` names the device whose roofline the times are held against (a GPU that is known needs
+    none); `convention`, `optimizer` and `field` are `profile`'s. Passes are repeated until the medians are known to 1 %, or
+    `budget_s` seconds are spent.
     Raises UserError for a device that is not there or too small, ModelError where the model fails.
 
     >>> found = time("lenet5", device="cpu", budget_s=0.1)
@@ -132,7 +133,7 @@ def time(
                 traced, steps = taped(module, values, str(target), training=training)
             if traced.failure is not None and is_out_of_memory(traced.failure.error):
                 raise traced.failure.error
-            found = profile_of(opened, traced, convention=convention, optimizer=optimizer, device=roof)
+            found = profile_of(opened, traced, convention=convention, optimizer=optimizer, field=field, device=roof)
             numbers = [traced.numbers[name] for name, _ in given_inputs.leaves(values)]
             written = program(traced, steps, numbers, keeps=training)
             passes = Passes(module, values, written, len(steps), how, found.model)

@@ -7,6 +7,7 @@ random numbers at every output, so that no loss favours a layer.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 from archprof import inputs as given_inputs
+from archprof import units
 from archprof.errors import UnknownName
 from archprof.graph import Graph
 from archprof.meta import ALONE
@@ -73,9 +75,10 @@ def signal(
     """Return the Profile of a model with `activation_rms`, `gradient_rms`, `dead_share` and `weight_gradient_rms`.
 
     `model`, `inputs`, `dtype` and `settings` are as `archprof.profile` takes them; a module is copied. `init` is "default",
-    "kaiming", "xavier" or "zero" (default, with every residual branch 0). Without `training` norms use what they have learnt,
-    which is nothing yet: they change nothing, as in a network without. None where there is nothing to measure: whole
-    numbers, or where no gradient comes. Raises UnknownName for another `init`, ModelError where the model fails.
+    "kaiming", "xavier" or "zero" (default, with every residual branch 0). Without `training` norms use what they have
+    learnt, which is nothing yet: they change nothing, as in a network without. None where there is nothing to measure:
+    whole numbers, values beyond all floats, or where no gradient comes. Raises UnknownName for another `init`, ModelError
+    where the model fails.
 
     >>> found = signal("lenet5", batch=2)
     >>> found.values["activation_rms"][0] > 0
@@ -104,12 +107,22 @@ def signal(
         tell("forward and backward", 0.5)
         columns = measured(found, module, written.function, [tensor for _, tensor in given_inputs.leaves(values)])
     mode = "training" if training else "evaluation"
+    notes = (*found.notes, f"one pass forward and back in {mode} mode, init {init}, seed {seed}, random data")
+    beyond = [n for n, row in enumerate(zip(*columns.values(), strict=True)) if not all(map(_is_finite, row))]
+    if beyond:
+        first = found.network.ops[beyond[0]].path
+        notes += (f"not finite (inf or nan), so left out, in {units.several(len(beyond), 'op')}, first in {first}",)
+        columns = {name: [v if _is_finite(v) else None for v in values] for name, values in columns.items()}
     return dataclasses.replace(
         found,
         columns={**found.columns, **{column.name: column for column in COLUMNS}},
         values={**found.values, **columns},
-        notes=(*found.notes, f"one pass forward and back in {mode} mode, init {init}, seed {seed}, random data"),
+        notes=notes,
     )
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is None or math.isfinite(value)
 
 
 def normal(value: Any) -> Any:
