@@ -13,7 +13,7 @@ from xml.dom import minidom
 
 from archprof.errors import DrawingError
 from archprof.renderers.diagram.fuse import Box
-from archprof.renderers.diagram.labels import box_text, shape_text
+from archprof.renderers.diagram.labels import batch_of, box_text, shape_text
 from archprof.renderers.diagram.sketch import is_input
 
 if TYPE_CHECKING:
@@ -38,8 +38,11 @@ def prose(graph: Graph, sketch: Sketch, stages: Sequence[str], costs: Costs) -> 
     chain = list(stages)
     if len(chain) > LONGEST_CHAIN:
         chain = [*chain[: LONGEST_CHAIN - 1], f"{len(chain) - LONGEST_CHAIN + 1} more"]
-    inputs = ", ".join(f"{op.name} {shape_text(op.outputs[0])}" for op in graph.inputs)
-    outputs = ", ".join(f"{label} {shape_text(graph[op].outputs[n])}" for label, (op, n) in graph.outputs.items())
+    batch = batch_of(graph)
+    inputs = ", ".join(f"{op.name} {shape_text(op.outputs[0], batch)}" for op in graph.inputs)
+    outputs = ", ".join(
+        f"{label} {shape_text(graph[op].outputs[n], batch)}" for label, (op, n) in graph.outputs.items()
+    )
     amounts = [(costs.of(piece.names), piece.node) for piece in sketch.pieces if not is_input(piece)]
     top = sorted((pair for pair in amounts if pair[0].value), key=lambda pair: -pair[0].value)[:COSTLIEST]
     listed = "; ".join(_costly(node, amount, costs) for amount, node in top if isinstance(node, Box))

@@ -14,6 +14,8 @@ from archprof.renderers.diagram.fuse import ACTIVATIONS, CONCATS, JOINS, NORMS, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from archprof.graph import Graph
+
 LONGEST = 44
 SHORT = {
     "batch_norm": "BN", "layer_norm": "LayerNorm", "group_norm": "GroupNorm", "instance_norm": "InstanceNorm",
@@ -71,14 +73,25 @@ def span_text(paths: tuple[str, str], within: str) -> str:
     return shorten(f"{first}…{number if stem and number.isdigit() else last}")
 
 
-def shape_text(tensor: Tensor) -> str:
-    """Return a shape without the batch, `64×56×56`."""
-    return "×".join(map(str, tensor.shape[1:] or tensor.shape)) or "scalar"
+def batch_of(graph: Graph) -> int | None:
+    """Return the size that the first axes of all inputs share, None where they differ."""
+    sizes = {op.outputs[0].shape[:1] for op in graph.inputs}
+    return sizes.pop()[0] if len(sizes) == 1 and () not in sizes else None
 
 
-def shapes_text(tensors: Sequence[Tensor]) -> str:
+def shape_text(tensor: Tensor, batch: int | None) -> str:
+    """Return a shape, without its first axis where that is the batch.
+
+    >>> shape_text(Tensor((1, 64, 56, 56)), 1), shape_text(Tensor((12, 197, 64)), 1), shape_text(Tensor(()), 1)
+    ('64×56×56', '12×197×64', 'scalar')
+    """
+    shape = tensor.shape
+    return "×".join(map(str, shape[1:] if shape[1:] and shape[0] == batch else shape)) or "scalar"
+
+
+def shapes_text(tensors: Sequence[Tensor], batch: int | None) -> str:
     """Return the shapes of one tensor in all copies, `64→96→…→256×56×56`."""
-    shapes = [shape_text(tensor).split("×") for tensor in tensors]
+    shapes = [shape_text(tensor, batch).split("×") for tensor in tensors]
     return "×".join(map(arrows, zip(*shapes, strict=True))) if len(set(map(len, shapes))) == 1 else "×".join(shapes[0])
 
 

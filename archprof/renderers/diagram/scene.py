@@ -14,7 +14,7 @@ from archprof import units
 from archprof.renderers.diagram import style as look
 from archprof.renderers.diagram.alike import arrows
 from archprof.renderers.diagram.fuse import CONCATS, FOLLOWERS, JOINS, Box
-from archprof.renderers.diagram.labels import box_text, join_text, shape_text, shapes_text, span_text
+from archprof.renderers.diagram.labels import batch_of, box_text, join_text, shape_text, shapes_text, span_text
 from archprof.renderers.diagram.measure import costs as measured
 from archprof.renderers.diagram.sketch import Frame, Piece, Sketch, Wire, is_input
 from archprof.renderers.diagram.style import Paint, Style
@@ -95,6 +95,7 @@ class Scene:
         """Name the pieces; what they say is found when it is asked for."""
         self.wiring = wire_up(sketch, columns, style.virtual)
         self.graph, self.sketch, self.costs, self.style = graph, sketch, costs, style
+        self.batch = batch_of(graph)
         self._paint: Painter = paint or (lambda _: None)
         self._bytes = measured(graph, "bytes") if style.details else None
         self._taken: set[str] = set()
@@ -121,7 +122,7 @@ class Scene:
         """Return what is drawn of a piece."""
         name, node = self.names[self.place[id(piece)]], piece.node
         if is_input(piece):
-            words = f"{span_text(piece.paths, '')}  {shape_text(node.ops[0].outputs[0])}"  # type: ignore[union-attr]
+            words = f"{span_text(piece.paths, '')}  {shape_text(node.ops[0].outputs[0], self.batch)}"  # type: ignore[union-attr]
             return Mark(name, INPUT, words, tooltip=words, classes="input", ink=self.style.ink)
         amount, paint = self.costs.of(piece.names), self._paint(piece) or Paint()
         kind = node.spoken[0].kind if isinstance(node, Box) else "group"
@@ -199,7 +200,7 @@ class Scene:
         found = []
         for label, (name, output) in self.graph.outputs.items():
             tensor = self.graph[name].outputs[output]
-            words = f"{label}  {shape_text(tensor)}"
+            words = f"{label}  {shape_text(tensor, self.batch)}"
             own = self.unique(f"output.{label}")
             mark = Mark(own, OUTPUT, words, tooltip=words, classes="output", ink=self.style.ink)
             found.append((home[name], mark, tensor.bytes))
@@ -227,8 +228,9 @@ class Scene:
         read = [e.tensor for name in piece.names for e in self.graph.reads(name) if e.producer not in inside]
         name, output = wires[0].output
         made = [self.graph[copy].outputs[output] for copy in self.sketch.copies.get(name, (name,))]
-        is_old = all(any(other.shape[1:] == tensor.shape[1:] for other in read) for tensor in made)
-        return "" if is_old else shapes_text(made)
+        known = {shape_text(tensor, self.batch) for tensor in read}
+        is_old = all(shape_text(tensor, self.batch) in known for tensor in made)
+        return "" if is_old else shapes_text(made, self.batch)
 
     def _shape(self, piece: Piece) -> str:
         """Return a new shape that stands in the box: a label on the wire would cost the layout a rank."""
