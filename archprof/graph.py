@@ -80,6 +80,10 @@ class Graph:
         """Return the op (or input) called `name`."""
         return self.nodes[name]
 
+    def __repr__(self) -> str:
+        """Return how large it is: all of it would fill pages."""
+        return f"<Graph of {len(self)} ops and {len(self.edges)} tensors read>"
+
     def __len__(self) -> int:
         """Return the number of executed ops."""
         return len(self.ops)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from archprof import units
 from archprof.errors import UserError, nearest
 from archprof.graph import Graph
 from archprof.records import Claim, Column, Op, Timing, Unknown
@@ -286,6 +287,11 @@ class Profile:
     def to_json(self) -> str:
         """Return the whole profile as one JSON document (`archprof/renderers/profile.schema.json`)."""
         return self.render("json")
+
+    def __repr__(self) -> str:
+        """Return its model and totals: the values of all ops would fill pages."""
+        ops, least = units.several(len(self.network), "op"), "at least " * bool(self.gaps)
+        return f"<Profile of {self.model}: {ops}, {self.totals['params']:,} parameters, {least}{self.totals['macs']:,} MACs>"
 
     def __str__(self) -> str:
         """Return the terminal's table, plain."""

@@ -202,3 +202,9 @@ def test_the_graph_is_a_plain_networkx_graph() -> None:
     # 1 x 16 x 28 x 28 values of 4 bytes are 50,176 bytes
     assert list(graph.edges(data="bytes")) == [("x", "reduction", 602_112), ("reduction", "conv", 50_176)]
     assert graph.nodes["conv"]["op"].kind == "conv2d"
+
+
+def test_the_short_form_of_a_profile_is_a_line() -> None:
+    # LeNet-5 as in specs/lenet5: 61,706 parameters, 416,520 multiply-adds
+    assert repr(profile("lenet5")) == "<Profile of lenet5: 12 ops, 61,706 parameters, 416,520 MACs>"
+    assert repr(profile("lenet5").network).startswith("<Graph of 12 ops and ")
