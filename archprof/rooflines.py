@@ -31,7 +31,7 @@ def table(profile: Profile, devices: Sequence[Device], view: View) -> str:
     rows = [cells(found, dtype) for found in roofs]
     columns = dict(zip(HEADS, map(list, zip(*rows, strict=True)), strict=True))
     if profile.timing is not None:
-        seconds = profile.timing.rows_s
+        seconds = sum(profile.values["measured_s"])  # forward, as the least times are
         columns["measured"] = [units.duration(seconds)] * len(roofs)
         columns["x least"] = [f"{seconds / found.time_s:.2f}" if found.time_s else "-" for found in roofs]
     dropped = []
@@ -70,7 +70,7 @@ def cells(found: Roofline, dtype: str) -> list[str]:
 
 
 def main_dtype(profile: Profile) -> str:
-    """Return the dtype that most MACs are in; that of the first input where there are none."""
+    """Return the dtype that most MACs are in; raise UserError where there are none."""
     totals: dict[str, int] = {}
     for op, macs in zip(profile.network.ops, profile.values["macs"], strict=True):
         if macs:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
 import archprof
 from archprof.cli import main
 from archprof.devices.reader import read
+from archprof.errors import UserError
 from archprof.runs import calibrate
 from archprof.runs.calibrate import sheet
 from archprof.runs.passes import How, settings
@@ -49,6 +51,25 @@ def test_a_device_slower_than_another_is_measured_slower(monkeypatch) -> None:
     with settings(How(cpu, threads=1)):  # by the thread's own time
         double, single = (max(calibrate.matmul_rates(cpu, dtype, 0.2)) for dtype in ("float64", "float32"))
     assert 1 < single / double < 8  # twice as many floats in a register
+
+
+def test_sizes_without_room_leave_the_rates_of_smaller_ones(monkeypatch) -> None:
+    def rates(_, dtype, __):
+        yield from {"float64": [2e9], "float32": [4e9, 3e9]}.get(dtype, [])
+        if dtype == "float16":
+            raise RuntimeError("\"addmm_impl_cpu_\" not implemented for 'Half'")
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(calibrate, "matmul_rates", rates)
+    monkeypatch.setattr(calibrate, "HOST_DTYPES", ("float64", "float32", "float16"))
+    found = YAML(typ="safe").load(calibrate.calibrate("cpu", seconds=0.05))
+    assert found["peak_tflops"] == {"float64": 0.002, "float32": 0.004}
+    monkeypatch.setattr(calibrate, "HOST_DTYPES", ("float16",))
+    with pytest.raises(UserError, match="cpu multiplies in none of float16"):
+        calibrate.calibrate("cpu", seconds=0.05)
+    monkeypatch.setattr(calibrate, "HOST_DTYPES", ("bfloat16",))
+    with pytest.raises(UserError, match="out of memory on cpu"):
+        calibrate.calibrate("cpu", seconds=0.05)
 
 
 @pytest.mark.parametrize(

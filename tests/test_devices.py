@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 import archprof.devices.bundled
@@ -208,3 +209,12 @@ def test_a_folder_of_ones_own_that_is_none_is_told(monkeypatch, tmp_path) -> Non
     assert result.exit_code == 2
     assert result.stderr.startswith("error: ARCHPROF_DEVICES names ")
     assert result.stderr.endswith("which is no folder\n")
+
+
+def test_tensor_cores_are_meant_in_any_case_and_for_a_device_at_hand() -> None:
+    from archprof.runs import machine
+
+    assert str(find("A100-SXM4-80GB:TF32")) == "A100-SXM4-80GB:tf32"
+    device = find("a100-sxm4-80gb")
+    assert str(machine.known(torch.device("cpu"), device, tf32=True)) == "A100-SXM4-80GB:tf32"
+    assert machine.known(torch.device("cpu"), device, tf32=False) == device

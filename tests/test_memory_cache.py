@@ -109,6 +109,14 @@ def test_the_largest_context_fits_and_one_token_more_does_not():
     assert sizes[0] == found.largest_context_peak_bytes <= 2**20 < sizes[1]
 
 
+def test_a_context_beyond_the_positions_tells_the_peak_of_the_last_one():
+    found = archprof.memory("transformers:gpt2", settings=GPT2, cache=300, on="h100-sxm").fit
+    longest = archprof.memory("transformers:gpt2", settings=GPT2, cache=256)
+    assert (found.largest_context, found.largest_context_peak_bytes) == (256, longest.peak_bytes)
+    plain = archprof.memory("transformers:gpt2", settings=GPT2, on="h100-sxm").fit
+    assert (plain.largest_context, plain.largest_context_peak_bytes) == (None, None)
+
+
 def test_no_context_is_longer_than_the_positions_a_model_has():
     found = archprof.memory("transformers:gpt2", settings=GPT2, cache=8, on="h100-sxm")
     assert found.fit.largest_context == 256

@@ -144,3 +144,12 @@ def test_the_table_the_document_the_list_and_the_picture_have_them(tmp_path):
     picture = tmp_path / "x.dot"
     said("draw", "lenet5", "--metric", "saved_bytes", "-o", str(picture))
     assert "saved_bytes" in picture.read_text("utf-8")
+
+
+def test_a_softmax_that_says_its_type_is_not_asked_for_another():
+    class Soft(Toy):
+        def forward(self, x):
+            return torch.softmax(super().forward(x), -1, dtype=torch.float32)
+
+    sizes = [archprof.memory(Soft(), (BATCH, 8), amp="bfloat16", on=on).peak_bytes for on in ("", "t4")]
+    assert sizes[0] == sizes[1]

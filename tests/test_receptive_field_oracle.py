@@ -71,3 +71,18 @@ def test_whole_numbers_have_no_gradient_to_check_with():
     profile = archprof.profile(Words(), torch.zeros(1, 8, dtype=torch.int64))
     with pytest.raises(archprof.UserError, match="whole numbers have no gradient"):
         check(profile, profile.receptive_field())
+
+
+def test_a_check_leaves_random_numbers_as_they_are():
+    class Noisy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 1, 3)
+
+        def forward(self, x):
+            return self.conv(x) + torch.rand(1, dtype=x.dtype)
+
+    profile = archprof.profile(Noisy(), (1, 1, 8, 8))
+    before = torch.random.get_rng_state()
+    check(profile, profile.receptive_field())
+    assert torch.equal(before, torch.random.get_rng_state())

@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 import archprof
+from archprof import rooflines
 from archprof.cli import main
 from archprof.devices.choice import find
 from archprof.errors import UserError
 from archprof.plot import place, reached
+from archprof.renderers import View
 from archprof.roofline import roofline
 
 BOTH = ["--on", "h100-sxm,t4", "--dtype", "float16"]
@@ -151,6 +153,13 @@ def test_the_command_holds_a_measured_run_against_its_roofs() -> None:
     assert code == 0
     assert "x least" in out
     assert "measured here, on " in out
+
+
+def test_a_least_time_is_that_of_the_forward_pass_and_so_is_what_it_is_compared_with() -> None:
+    found = archprof.time("lenet5", device="cpu", training=True, budget_s=0.1)
+    ahead = sum(found.values["measured_s"])
+    least = roofline(found.network, find("t4")).time_s
+    assert f"{ahead / least:.2f}" in rooflines.table(found, [find("t4")], View(width=200))
 
 
 def test_several_networks_have_a_table_and_a_panel_each() -> None:

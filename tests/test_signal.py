@@ -190,6 +190,19 @@ def test_a_signal_is_joined_to_rows_graph_and_diagram(tmp_path):
     assert "-o x.svg" in result.output + result.stderr
 
 
+def test_a_model_that_fails_on_the_way_back_is_told():
+    class Overwriting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.first(x).sigmoid().add_(1)  # the sigmoid's gradient needs its output
+
+    with pytest.raises(UserError, match="Overwriting fails on the way back: one of the variables"):
+        signal(Overwriting(), (2, 8))
+
+
 def test_a_signal_beyond_all_floats_is_unknown_and_told():
     import json
 

@@ -208,7 +208,7 @@ def test_our_own_bug_keeps_its_traceback(monkeypatch) -> None:
 
 
 def patched(made, function):
-    made.program = tape.Program(function, "")
+    made.program = tape.Program(function, "", 0, 0)
     return made
 
 
@@ -363,3 +363,17 @@ def test_a_span_that_mps_does_not_tell_is_nothing_and_rows_still_add_up(monkeypa
     for number in range(5):
         found.mark(number)
     assert found.rows(4) == pytest.approx([0, 4e-3, 0, 3e-3])
+
+
+def test_an_op_of_several_outputs_has_its_way_back_timed() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.LSTM(16, 32)
+
+        def forward(self, x, h, c):
+            return self.net(x, (h, c))
+
+    sizes = [(5, 2, 16), (1, 2, 32), (1, 2, 32)]
+    found = archprof.time(Recurrent(), sizes, device="cpu", training=True, budget_s=0.1)
+    assert found.values["backward_s"][0] > 0

@@ -27,10 +27,10 @@ def find(name: str) -> Device:
     `./my.yaml` is a file of one's own. `:tf32` behind it lets contractions of float32 run on tensor cores. Raises
     UserError where no device or more than one is meant.
 
-    >>> find("h100 sxm").name, find("l40").name, str(find("a100-sxm4-80gb:tf32"))
+    >>> find("h100 sxm").name, find("l40").name, str(find("a100-sxm4-80gb:TF32"))
     ('H100-SXM', 'L40S', 'A100-SXM4-80GB:tf32')
     """
-    wanted, _, arithmetic = name.partition(":") if name.endswith(":tf32") else (name, "", "")
+    wanted, _, arithmetic = name.partition(":") if name.lower().endswith(":tf32") else (name, "", "")
     is_file = wanted.endswith((".yaml", ".yml"))
     device = read(Path(wanted)) if is_file else _bundled(wanted) or _named(wanted, known())
     if not arithmetic:

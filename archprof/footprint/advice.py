@@ -69,10 +69,10 @@ def fit(
         limit,
         found.peak_bytes,
         most,
-        batches.get(most or 0),
+        None if most is None else batches.get(most or asked.batch),
         note=f"the largest batch is not known: {why}" if why else "",
         largest_context=longest,
-        largest_context_peak_bytes=contexts.get(longest or 0),
+        largest_context_peak_bytes=None if longest is None else contexts.get(longest or asked.cache),
     )
     if result.does_fit:
         return result
@@ -81,7 +81,10 @@ def fit(
         changes.append(Change(f"context of {longest:,} tokens", contexts[longest], asked.batch, does_fit=True))
     changes += _checkpointing(found, limit, lambda paths: peak(checkpoint=paths), work(found.blocks), asked.batch)
     for what, changed in _lighter(asked, has_dtype=has_dtype):
-        bytes_ = peak(**changed)
+        try:
+            bytes_ = peak(**changed)
+        except ArchprofError:  # what it cannot be is no advice
+            continue
         changes.append(Change(what, bytes_, asked.batch, does_fit=bytes_ <= limit))
     changes.sort(key=lambda change: not change.does_fit)
     return dataclasses.replace(result, changes=tuple(changes))

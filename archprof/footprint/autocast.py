@@ -65,11 +65,15 @@ class Casts:
         is_composite = torch._C._dispatch_has_kernel_for_dispatch_key(op.name(), keys.CompositeImplicitAutograd)  # noqa: SLF001
         plain = functools.partial(op._op_dk, keys.CompositeImplicitAutograd if is_composite else keys.Autograd)  # noqa: SLF001
 
+        names = [argument.name for argument in op._schema.arguments]  # noqa: SLF001
+        place = names.index("dtype") if "dtype" in names else len(names)
+
         def cast(*args: Any, **kwargs: Any) -> Any:
             if torch.is_autocast_enabled(CPU):
                 if name in TYPED[self.lists]:
-                    if kwargs.get("dtype") is None and _is_cast(args[0]):
-                        kwargs["dtype"] = torch.float32
+                    given = args[place] if len(args) > place else kwargs.get("dtype")
+                    if given is None and _is_cast(args[0]):
+                        args, kwargs = args[:place], {**kwargs, "dtype": torch.float32}
                 else:
                     to = self.dtype if name in LOWER else torch.float32
                     if name in PROMOTED[self.lists]:
@@ -110,11 +114,6 @@ def casting(lists: str, dtype: torch.dtype) -> Iterator[Casts]:
     """Have torch.autocast cast tensors on meta as it does on a device; where a model names one, that is meant."""
     casts = Casts(lists, dtype)
     library = torch.library.Library("aten", "IMPL")
-    for name in torch._C._dispatch_get_registrations_for_dispatch_key(f"Autocast{lists.upper()}"):  # noqa: SLF001
-        packet, _, overload = name.removeprefix("aten::").partition(".")
-        if name.startswith("aten::") and packet not in ELSEWHERE:
-            op = getattr(getattr(torch.ops.aten, packet), overload or "default")
-            library.impl(op, casts.function(op), "AutogradMeta")
     begin, clear = amp.autocast_mode.autocast.__init__, torch.clear_autocast_cache
 
     def forget() -> None:
@@ -127,6 +126,11 @@ def casting(lists: str, dtype: torch.dtype) -> Iterator[Casts]:
 
     torch.clear_autocast_cache, amp.autocast_mode.autocast.__init__ = forget, here  # type: ignore[method-assign]
     try:
+        for name in torch._C._dispatch_get_registrations_for_dispatch_key(f"Autocast{lists.upper()}"):  # noqa: SLF001
+            packet, _, overload = name.removeprefix("aten::").partition(".")
+            if name.startswith("aten::") and packet not in ELSEWHERE:
+                op = getattr(getattr(torch.ops.aten, packet), overload or "default")
+                library.impl(op, casts.function(op), "AutogradMeta")
         yield casts
     finally:
         torch.clear_autocast_cache, amp.autocast_mode.autocast.__init__ = clear, begin  # type: ignore[method-assign]

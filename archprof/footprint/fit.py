@@ -63,6 +63,8 @@ def largest(peak: Callable[[int], int], limit: int, known: dict[int, int], most:
         low = max([low, *fitting])
         high = min([high, *(number for number in known if number not in fitting)])
         if high - low <= 1 or low >= most:
+            if low > most:
+                known[most] = peak(most)
             return min(low, most)
         guess = 2 * low if high > most else (low + high) // 2
         if len(known) > 1 and tries < STRAIGHT:

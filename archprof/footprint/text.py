@@ -126,21 +126,16 @@ def fits(found: Fit) -> list[RenderableType]:
     share = f"{units.size(found.peak_bytes)} of {units.size(found.limit_bytes)}"
     verdict = "fits" if found.does_fit else "does not fit"
     lines: list[RenderableType] = [Text(f"{found.device.name}: {verdict}, {share}")]
-    if found.largest_batch:
-        more = "at least " if found.largest_batch >= MOST else ""
-        size = units.size(found.largest_peak_bytes or 0)
+    if found.largest_batch and found.largest_peak_bytes is not None:
+        more, size = "at least " * (found.largest_batch >= MOST), units.size(found.largest_peak_bytes)
         lines.append(Text(f"the largest batch that fits: {more}{found.largest_batch:,}, {size}"))
     elif found.largest_batch == 0:
         lines.append(Text("no batch fits, not even of 1"))
-    if found.largest_context is not None:
-        size = units.size(found.largest_context_peak_bytes or 0)
-        lines.append(
-            Text(
-                f"the largest context that fits: {found.largest_context:,} tokens, {size}"
-                if found.largest_context
-                else "no context fits, not even of 1 token"
-            )
-        )
+    if found.largest_context and found.largest_context_peak_bytes is not None:
+        size = units.size(found.largest_context_peak_bytes)
+        lines.append(Text(f"the largest context that fits: {found.largest_context:,} tokens, {size}"))
+    elif found.largest_context == 0:
+        lines.append(Text("no context fits, not even of 1 token"))
     if found.note:
         lines.append(Text(found.note))
     if found.changes:

@@ -25,6 +25,7 @@ import torch
 
 from archprof import units
 from archprof.errors import ArchprofError, UserError
+from archprof.outputs import in_folder
 from archprof.result import Profile
 from archprof.runs import machine
 from archprof.runs.failing import is_out_of_memory
@@ -191,7 +192,7 @@ def processes_agree(device: str) -> Iterator[Check]:
             [*command, "--budget", "8", "--format", "json"], capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise UserError(done.stderr.strip().splitlines()[-1])
+            raise UserError((done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"])[-1])
         bare = json.loads(done.stdout)["timing"]["bare"]
         medians.append(bare["median"])
         uneven = max(uneven, (bare["three_quarters"] - bare["quarter"]) / bare["median"])
@@ -210,6 +211,8 @@ def main(device: str, budget: float, output: Path | None) -> None:
     """Check measured time on a device; exit with 1 where a check fails."""
     try:
         target = machine.chosen(device)
+        if output is not None:
+            in_folder(output)
     except UserError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{machine.name_of(target)} ({target}), torch {torch.__version__}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -11,9 +10,11 @@ import torch
 from ruamel.yaml import YAML
 
 from archprof import units
+from archprof.errors import UserError
 from archprof.progress import Tell, nobody
 from archprof.runs import machine
 from archprof.runs.clock import clock_for
+from archprof.runs.failing import is_out_of_memory, memory_on
 from archprof.runs.passes import How, settings
 from archprof.runs.protocol import spread, warmed
 
@@ -31,7 +32,7 @@ def calibrate(device: str = "", *, threads: int | None = None, seconds: float = 
     """Return a device file (YAML) with the rates that matrix products and copies reach on a device of this machine.
 
     Every rate is the median over at least `seconds`; of several sizes the best. A dtype that the device does not multiply
-    is left out. Raises UserError for a device that is not there.
+    is left out. Raises UserError for a device that is not there, or has too little memory.
     """
     target = machine.chosen(device)
     dtypes = HOST_DTYPES if target.type == "cpu" else OTHER_DTYPES
@@ -39,12 +40,18 @@ def calibrate(device: str = "", *, threads: int | None = None, seconds: float = 
         dtypes = tuple(
             dtype for dtype in dtypes if dtype != "tf32"
         )  # what does not know it multiplies float32 all the same
-    with torch.no_grad(), settings(How(target, threads=threads)):
+    with torch.no_grad(), memory_on(target), settings(How(target, threads=threads)):
         rates: dict[str, float] = {}
         for place, dtype in enumerate(dtypes):
             tell(f"matrix products, {dtype}", place / (len(dtypes) + 1))
-            with contextlib.suppress(RuntimeError):  # a dtype that this device has no products for
-                rates[dtype] = max(matmul_rates(target, dtype, seconds))
+            try:
+                for rate in matmul_rates(target, dtype, seconds):
+                    rates[dtype] = max(rate, rates.get(dtype, 0.0))
+            except RuntimeError as error:  # a dtype that this device has no products for, or no room for larger ones
+                if is_out_of_memory(error) and dtype not in rates:
+                    raise
+        if not rates:
+            raise UserError(f"{target} multiplies in none of {', '.join(dtypes)}")
         tell("copies", len(dtypes) / (len(dtypes) + 1))
         return sheet(target, rates, copy_rate(target, seconds))
 

@@ -21,6 +21,7 @@ from archprof.progress import Tell, nobody
 from archprof.receptive import Fields
 from archprof.receptive.region import NOTHING
 from archprof.result import Profile
+from archprof.runs.failing import theirs
 from archprof.runs.stand_ins import CHANNELWISE, Thin, mixed, tamed
 from archprof.substrate import with_weights
 from archprof.trace import Recorder
@@ -75,21 +76,18 @@ def compared(
         torch.manual_seed(seed)
         _positive(module)
         values = {name: _floats(given_inputs.on("cpu", value)) for name, value in inputs.items()}
-    leaves = dict(given_inputs.leaves(values))
-    source = leaves[fields.input]
-    if not source.is_floating_point():
-        raise UserError(
-            f"whole numbers have no gradient, and those of {fields.input!r} are: there is nothing to compare"
-        )
-    source.requires_grad_()
-    recorder = Linear()
-    passed = _replaced(values, source, source * 1)
-    args, kwargs = given_inputs.call(module.forward, passed)
-    try:
-        with torch.enable_grad(), recorder:
+        leaves = dict(given_inputs.leaves(values))
+        source = leaves[fields.input]
+        if not source.is_floating_point():
+            raise UserError(
+                f"whole numbers have no gradient, and those of {fields.input!r} are: there is nothing to compare"
+            )
+        source.requires_grad_()
+        recorder = Linear()
+        passed = _replaced(values, source, source * 1)
+        args, kwargs = given_inputs.call(module.forward, passed)
+        with theirs("it does not run in double precision with linear activations"), torch.enable_grad(), recorder:
             module.eval()(*args, **kwargs)
-    except Exception as error:
-        raise UserError(f"it does not run in double precision with linear activations: {error}") from error
     if recorder.kinds != list(kinds):
         raise UserError("run with values, it does other things than on shapes: there is nothing to compare")
     able = [

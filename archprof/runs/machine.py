@@ -36,13 +36,11 @@ def chosen(name: str) -> torch.device:
 
 def known(device: torch.device, on: str | Device, *, tf32: bool) -> Device | None:
     """Return what the table of devices has on the device called `on`, else on this one; None where it has nothing."""
-    if isinstance(on, Device):
-        return on
-    if on:
+    if on and not isinstance(on, Device):
         return find(f"{on.removesuffix(':tf32')}:tf32" if tf32 else on)
-    if device.type != "cuda":
+    if not on and device.type != "cuda":
         return None
-    found = device_of(name_of(device), torch.cuda.get_device_properties(device).total_memory)
+    found = on or device_of(name_of(device), torch.cuda.get_device_properties(device).total_memory)
     return dataclasses.replace(found, float32_as="tf32") if found and tf32 and "tf32" in found.peaks else found
 
 

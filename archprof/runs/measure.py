@@ -23,10 +23,10 @@ from archprof.records import Column, Spread, Timing
 from archprof.result import Profile
 from archprof.runs import kernels, machine
 from archprof.runs.clock import clock_for
-from archprof.runs.failing import is_out_of_memory, memory_on
+from archprof.runs.failing import is_out_of_memory, memory_on, theirs
 from archprof.runs.hidden import without_rows
 from archprof.runs.modes import Modes
-from archprof.runs.passes import How, Passes, asleep, autocast, drawn_alike, keep_heap
+from archprof.runs.passes import FAILS, How, Passes, asleep, autocast, drawn_alike, keep_heap
 from archprof.runs.passes import settings as switched
 from archprof.runs.protocol import MOST_VALUES, by_turns, spread, warmed
 from archprof.runs.tape import program, taped
@@ -136,7 +136,7 @@ def time(
             found = profile_of(opened, traced, convention=convention, optimizer=optimizer, field=field, device=roof)
             numbers = [traced.numbers[name] for name, _ in given_inputs.leaves(values)]
             written = program(traced, steps, numbers, keeps=training)
-            passes = Passes(module, values, written, len(steps), how, found.model)
+            passes = Passes(module, values, written, how, found.model)
             return measured(found, passes, budget_s, tell, compiled=compiled)
 
 
@@ -158,10 +158,17 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
     rounds = len(taken["bare"])
     columns, values = _columns(found, passes, rounds)
     notes = [f"{stop} after {units.several(rounds, 'round')}: times are those of these"] if stop else []
+    fused: tuple[tuple[str, float], ...] = ()
     try:
         for column, row in kernels.columns(passes):
             columns[column.name], values[column.name] = column, row
-    except RuntimeError as error:  # for lack of memory, or the profiler's own: what was measured stays
+        if compiled and not stop:
+            with theirs(FAILS["compiled"].format(passes.called)):
+                fused = kernels.compiled_kernels(passes)
+    except (
+        RuntimeError,
+        UserError,
+    ) as error:  # lack of memory, the profiler's or a compiler's own: what was measured stays
         notes.append(f"which kernels there are is not known: {shortened(error)}")
     rows_s = sum(value for name in ("measured_s", "backward_s") for value in values.get(name, ()) if value is not None)
     part = [
@@ -186,7 +193,7 @@ def measured(found: Profile, passes: Passes, budget_s: float, tell: Tell, *, com
         settings=about,
         machine=machine.about(how.device) | _changed(before, after),
         compiled=spread(taken["compiled"]) if compiled else None,
-        compiled_kernels=kernels.compiled_kernels(passes) if compiled and not stop else (),
+        compiled_kernels=fused,
         without_rows=outside,
         peak_bytes=peak,
     )

@@ -56,10 +56,10 @@ class Passes:
     """
 
     def __init__(
-        self, module: nn.Module, values: Mapping[str, Any], program: Program, ops: int, how: How, called: str = "it"
+        self, module: nn.Module, values: Mapping[str, Any], program: Program, how: How, called: str = "it"
     ) -> None:
         """Bring the model and its program together; `called` is what an error calls the model."""
-        self.module, self.program, self.ops, self.how, self.called = module, program, ops, how, called
+        self.module, self.program, self.ops, self.how, self.called = module, program, program.ops, how, called
         self.args, self.kwargs = given_inputs.call(module.forward, values)
         self.tensors = [tensor for _, tensor in given_inputs.leaves(values)]
         self.rows: list[list[float]] = []
@@ -77,7 +77,8 @@ class Passes:
         ] = {}  # of every kind of pass, what the host took while the device was awake
         options = {"external": True} if how.mode == "graph" else {}
         self._ends = clock_for(how.device, 3, **options)
-        self._marks = clock_for(how.device, (2 if how.training else 1) * ops + 3, **options)
+        backward = program.tensors if how.training else 0  # a gradient may reach every output of an op
+        self._marks = clock_for(how.device, program.ops + backward + 3, **options)
         self.clock = self._ends.name
         self._replays: dict[str, Callable[[], Any]] = {}
         self._pool: Any = None  # graphs share their memory: no tensor of one lives on to the next

@@ -24,6 +24,7 @@ from archprof.pipeline import opened_by, profile_of
 from archprof.progress import Tell, nobody
 from archprof.records import Column
 from archprof.result import Profile
+from archprof.runs.failing import theirs
 from archprof.runs.passes import How, drawn_alike
 from archprof.runs.tape import program, taped
 from archprof.substrate import with_weights
@@ -151,8 +152,10 @@ def measured(
         if tensor.requires_grad:
             tensor.register_hook(lambda gradient: values["gradient_rms"].__setitem__(number - 1, rms(gradient)))
 
-    outputs = [tensor for tensor in run(lambda _: None, keep, *tensors) if tensor.requires_grad]
-    torch.autograd.backward(outputs, [torch.randn_like(tensor) for tensor in outputs])
+    with theirs(f"{found.model} fails as it runs again"):
+        outputs = [tensor for tensor in run(lambda _: None, keep, *tensors) if tensor.requires_grad]
+    with theirs(f"{found.model} fails on the way back"):
+        torch.autograd.backward(outputs, [torch.randn_like(tensor) for tensor in outputs])
     gradients = {name: weight.grad for name, weight in module.named_parameters() if weight.grad is not None}
     for number, op in enumerate(found.network.ops):
         own = [gradients[w.name] for w in found.network.owned_weights[op.name] if w.name in gradients]

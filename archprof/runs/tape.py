@@ -184,7 +184,7 @@ def _numbers(value: Any) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A run as Python: `source` with the objects it names.
+    """A run as Python: `source` with the objects it names, the number of its `ops` and of the `tensors` that they make.
 
     `function(mark, keep, *inputs)` makes the calls again, calls `mark(i)` after the i-th (from 1), `keep(i, *tensors)` with
     its outputs, and returns the network's outputs. The inputs are those of the run, in their order.
@@ -192,6 +192,8 @@ class Program:
 
     function: Callable[..., tuple[torch.Tensor, ...]]
     source: str
+    ops: int
+    tensors: int
 
 
 def taped(
@@ -228,7 +230,7 @@ def program(traced: Traced, steps: Sequence[Step], inputs: Sequence[int], *, kee
     text.append(f"    return ({''.join(f't{number}, ' for number in outputs)})")
     source = "\n".join(text)
     exec(compile(source, "<archprof's program of a run>", "exec"), writer.objects)  # noqa: S102 - all names in it are numbers
-    return Program(writer.objects["run"], source)
+    return Program(writer.objects["run"], source, len(steps), sum(len(step.outputs) for step in steps))
 
 
 class _Writer:
