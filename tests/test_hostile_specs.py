@@ -20,6 +20,8 @@ from archprof.language.bundled import folder
 from archprof.language.limits import DEFAULT, Limits
 from archprof.language.reader import read_text
 from archprof.language.source import Source
+from archprof.pipeline import profile
+from archprof.renderers.diagram import diagram
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,6 +146,19 @@ def test_a_network_of_absurd_size_costs_nothing(title: str) -> None:
     assert len(expand(read_text(Source("net.yaml", ABSURD[title]), DEFAULT)).calls) == 1
     assert time.monotonic() - begin < SECONDS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEBIBYTES << 10
+
+
+def test_concats_of_one_another_are_drawn_at_once(tmp_path: Path) -> None:
+    steps = "".join(f"  c{i}: (c{i - 1}, c{i - 1}) -> Concat\n" for i in range(1, 41))
+    path = tmp_path / "doubling.yaml"
+    path.write_text(
+        f"archprof: 1\nname: net\ninputs:\n  c0: float32[1, 8]\nsteps:\n{steps}"
+        "  group:\n    a: c40 -> Linear(8)\n    b: Linear(8)\n",
+        "utf-8",
+    )
+    begin = time.monotonic()
+    assert diagram(profile(path).network, title="net").count("Concat") == 40
+    assert time.monotonic() - begin < SECONDS
 
 
 @pytest.mark.parametrize("title", BYTES)
