@@ -27,7 +27,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from archprof.errors import Problem, Span, SpecError, UserError
+from archprof.errors import Problem, Problems, Span, SpecError, UserError
 from archprof.language.explain import TORN
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def compose(source: Source, limits: Limits) -> tuple[Node | None, list[Problem]]
     The tree is built from the parser's events, iteratively, so that neither depth nor aliases can make it grow.
     Raises SpecError where the text is not YAML at all.
     """
-    problems: list[Problem] = []
+    problems = Problems(limits.problems)
     try:
         return _tree(source, limits, problems), problems
     except MarkedYAMLError as error:
