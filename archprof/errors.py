@@ -86,6 +86,26 @@ FEW = 20
 """So many names are listed where none is near."""
 
 
+class Problems(list[Problem]):
+    """The mistakes found so far in one spec; raises SpecError once there are `most`, since nobody reads more."""
+
+    def __init__(self, most: int) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.most = most
+
+    def append(self, problem: Problem) -> None:
+        """Note one more."""
+        super().append(problem)
+        if len(self) >= self.most:
+            what = f"more than {self.most} mistakes: the rest is not shown"
+            raise SpecError([*self, Problem("E502", problem.span, what)])
+
+    def guess(self, name: str, known: Iterable[str], otherwise: str = "") -> str:
+        """Return `did_you_mean` for the first few mistakes, `otherwise` for more: each costs time."""
+        return did_you_mean(name, known, otherwise) if len(self) < FEW else otherwise
+
+
 class UnknownName(UserError):
     """A name that a registry does not have."""
 
@@ -112,12 +132,19 @@ class DrawingError(ArchprofError):
     """Graphviz could not turn a diagram into a picture."""
 
 
+MANY, LONG = 2_000, 80
+"""Nobody's typing error is looked for among so many names, nor in so long ones: it would take seconds."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the member of `known` most like `name`, or None where none is alike.
+    """Return the member of `known` most like `name`, or None where none is alike, or it would take long to tell.
 
     >>> nearest("Conv2D", ["Conv2d", "Linear"])
     'Conv2d'
     """
+    known = [k for k in known if len(k) <= LONG]
+    if len(name) > LONG or len(known) > MANY:
+        return None
     folded = {k.casefold(): k for k in sorted(known, reverse=True)}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     return folded[close[0]] if close else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import Problem, SpecError, did_you_mean
-from archprof.language.evaluate import Evaluator, Mistake, mistake
+from archprof.language.evaluate import Evaluator, Exhausted, Mistake, mistake
 from archprof.language.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def check(spec: Spec, profile: Profile) -> list[Problem]:
             if not figures.truth(expression):
                 found = ", ".join(f"{name} is {value}" for name, value in figures.asked.items())
                 failed.append(expression.problem("E601", "this check does not hold", found))
-        except Mistake as problem:
+        except (Mistake, Exhausted) as problem:
             broken.append(problem.problem)
     if broken:
         raise SpecError(broken)

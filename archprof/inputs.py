@@ -116,7 +116,11 @@ def on(device: str, value: Any) -> Any:
             return value.detach().to(device, copy=True)
         value = described(value)
     if isinstance(value, Tensor):
-        return empty(value) if device == "meta" else _random(value).to(device)
+        try:
+            return empty(value) if device == "meta" else _random(value).to(device)
+        except RuntimeError as error:  # more bytes than a whole number can say, or than there are
+            sizes = "x".join(map(str, value.shape))
+            raise UserError(f"an input of {sizes} is too large: {str(error).partition(chr(10))[0]}") from error
     if isinstance(value, Mapping):
         return {key: on(device, item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

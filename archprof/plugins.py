@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 from archprof.errors import UserError
@@ -26,8 +27,10 @@ def _load(path: Path) -> None:
     if spec is None or spec.loader is None:
         raise UserError(f"{str(path)!r} is not a Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for what annotations mean
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
+        sys.modules.pop(spec.name, None)
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"the plug-in {str(path)!r} fails: {type(error).__name__}: {reason}") from error

@@ -35,6 +35,15 @@ def test_every_construct_survives_its_export(title: str) -> None:
     assert fingerprint(again(spec)) == fingerprint(spec)
 
 
+def test_names_that_no_step_can_have_are_changed() -> None:
+    text = "archprof: 1\nname: net\ninputs:\n  x: float32[3]\nsteps:\n"
+    text += "  add:\n    module: Linear(4)\n  up:\n    load:\n      state:\n        b: Linear(2)\n  load_state: {dict: Linear(5)}\n"
+    spec = expand(read_text(Source("net.yaml", text), DEFAULT))
+    assert fingerprint(again(spec)) == fingerprint(spec)
+    assert "  add_module_2:" in export(spec)
+    assert "  load_state_dict_2:" in export(spec)
+
+
 def test_an_export_is_a_readable_spec() -> None:
     text = """
 archprof: 1

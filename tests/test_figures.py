@@ -71,6 +71,7 @@ def test_a_check_that_fails_says_what_was_found(tmp_path) -> None:
         ("parms == 1", "there is nothing called 'parms' here"),
         ("cov.params == 1", "there is no step 'cov'"),
         ("conv.parms == 1", "a step has no 'parms'"),
+        (f"params == len([{', '.join(['[0]*9999'] * 200)}])", "more than 1,000,000 evaluation steps"),
         ("(params + 1).macs == 1", "a step's name was expected here"),
     ],
 )

@@ -273,6 +273,68 @@ def test_a_function_is_traced_with_what_it_closes_over() -> None:
     assert same(before, state(layer))
 
 
+NET = nn.Sequential(nn.Linear(8, 4), nn.Linear(4, 2))
+NET.head = nn.Linear(8, 3)
+head, half = nn.Linear(1000, 1000), nn.Linear(8, 5)
+
+
+def helper(x: torch.Tensor, times: int = 1) -> torch.Tensor:
+    return helper(x, times - 1) if times else NET[0](x)
+
+
+@torch.no_grad()
+def wrapped(x: torch.Tensor) -> torch.Tensor:
+    return helper(x)
+
+
+def defaulted(x: torch.Tensor, net: nn.Module = NET[0], *, scale: torch.Tensor = torch.ones(4)) -> torch.Tensor:  # noqa: B008
+    return net(x) * scale
+
+
+@pytest.mark.parametrize(
+    ("function", "params", "macs"),
+    [
+        (lambda x: NET.head(x), 36 + 10 + 27, 24),  # all of NET; not the global `head`, of a million
+        (lambda x: half(x), 45, 40),  # a name that nn.Module has
+        (lambda x: helper(x), 73, 32),
+        (lambda x: sum(part(x).sum() for part in (lambda y: helper(y), half)), 73 + 45, 32 + 40),
+        (lambda x: functools.partial(helper, times=2)(x), 73, 32),
+        (lambda x: wrapped(x), 73, 32),
+        (lambda x: torch.compile(helper)(x) if x is None else helper(x), 73, 32),
+        (defaulted, 36, 32),
+    ],
+)
+def test_a_function_is_traced_with_what_its_helpers_reach(
+    function: Callable[..., torch.Tensor], params: int, macs: int
+) -> None:
+    seen: list[object] = []
+    handles = [part.register_forward_pre_hook(lambda *given: seen.append(given)) for part in (*NET, NET.head, half)]
+    before = state(NET)
+    found = archprof.profile(function, (1, 8))
+    assert same(before, state(NET))
+    for handle in handles:
+        handle.remove()
+    assert (found.params, found.macs) == (params, macs)
+    assert found.gaps == []
+    assert not seen  # the model itself never ran
+
+
+def test_what_a_helper_writes_is_seen_by_the_function_and_not_by_the_user() -> None:
+    calls, first, second = 0, nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def count() -> None:
+        nonlocal calls
+        calls += len(list(first.children())) + 1
+
+    def model(x: torch.Tensor) -> torch.Tensor:
+        count()
+        return first(x) if calls else second(x) + 1
+
+    found = archprof.profile(model, (1, 8))
+    assert found.flops == 2 * 64 + 8
+    assert calls == 0
+
+
 def test_what_fails_after_some_layers_is_told_with_its_place() -> None:
     net = nn.Sequential(nn.Linear(8, 4), nn.Sequential(nn.ReLU(), nn.Linear(5, 2)))
     with pytest.raises(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from archprof.analyses import ANALYSES
@@ -99,6 +101,21 @@ def test_a_plug_in_that_fails_is_the_users_mistake(text: str, message: str, tmp_
     path.write_text(text)
     with pytest.raises(UserError, match=message):
         load_plugin(path)
+
+
+def test_a_plug_in_may_have_dataclasses_of_annotations_that_are_text(tmp_path) -> None:
+    path = tmp_path / "dated.py"
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    a: int = 1\n"
+    )
+    path.write_text(text)
+    load_plugin(path)
+    path = tmp_path / "dated_badly.py"
+    path.write_text(text + "1 / 0\n")
+    with pytest.raises(UserError, match="ZeroDivisionError"):
+        load_plugin(path)
+    assert "archprof_plugin_dated_badly" not in sys.modules
+    del sys.modules["archprof_plugin_dated"]
 
 
 def test_a_plug_in_that_is_missing_or_no_python_file_is_named(tmp_path) -> None:

@@ -33,6 +33,12 @@ def product(x, y):
 def words():
     return nn.Embedding(10, 4)
 
+def lost():
+    return open("no_such_file")
+
+def unpacked():
+    import no_such_module_at_all
+
 def nothing():
     return 3
 
@@ -89,6 +95,23 @@ def test_inputs_of_whole_numbers_say_so() -> None:
         (["user_nets:Net", "--set", "widht=3"], "got an unexpected keyword argument 'widht'"),
         (["user_nets:Net", "--input", "y=3"], "user_nets:Net has no input 'y'"),
         (["user_nets:Net", "--input", "x=3:int63"], "there is no dtype 'int63'; did you mean 'int64'?"),
+        (["user_nets:lost"], "user_nets:lost cannot be built: FileNotFoundError: "),
+        (["user_nets:unpacked"], "user_nets:unpacked cannot be built: ModuleNotFoundError: "),
+        (
+            ["user_nets:Net", "--set", f"width=len([{', '.join(['[0]*9999'] * 200)}])"],
+            "more than 1,000,000 evaluation steps",
+        ),
+        (["user_nets.yaml:tiny"], "user_nets.yaml"),
+        (["__main__:foo"], "there is no model '__main__:foo'"),
+        (["x" * 300 + ":Net"], "there is no model "),
+        (
+            ["user_nets:Net", "--input", "x=8", "--batch", "9" * 20],
+            "a batch has at most 9,223,372,036,854,775,807 samples",
+        ),
+        (
+            ["user_nets.py:made", "--input", "x=9999999999x9999999999"],
+            "an input of 1x9999999999x9999999999 is too large: ",
+        ),
         (["missing.pt2"], "there is no file 'missing.pt2'"),
         (["broken.pt2"], "'broken.pt2' is no program saved by torch.export.save"),
         (["resnet18", "--input", "image=3x64x64:int64"], "the dtype of the input 'image' stands in the spec"),
@@ -100,6 +123,16 @@ def test_a_mistake_is_told_in_one_line(nets: Path, arguments: list[str], said: s
     result = CliRunner().invoke(main, ["show", *arguments])
     assert result.exit_code == 2
     assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_spec_beside_code_of_the_same_name_runs_no_code(nets: Path) -> None:
+    (nets / "side.py").write_text("raise SystemExit(7)", "utf-8")
+    (nets / "side.yaml").write_text(
+        "archprof: 1\nname: side\ninputs:\n  x: float32[3]\nparams: {n: 1}\nvariants:\n  tiny: {n: 2}\nsteps:\n  a: Linear(n)\n",
+        "utf-8",
+    )
+    assert profile("side.yaml:tiny").params == 8
 
 
 @pytest.mark.usefixtures("nets")

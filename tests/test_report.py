@@ -121,6 +121,12 @@ class Hostile(nn.Module):
         return self.a(x)
 
 
+def test_a_network_without_a_layer_has_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("archprof: 1\nname: net\ninputs:\n  x: float32[3]\nsteps:\n  a: in\n", "utf-8")
+    assert "net" in written([archprof.profile(path)])
+
+
 def test_whatever_a_name_holds_is_text() -> None:
     text = written([archprof.profile(Hostile(), (2, 4))])
     assert "<img" not in text

@@ -269,6 +269,7 @@ def test_a_config_without_a_bound_on_positions_takes_the_usual_text() -> None:
         (["transformers:llava", "--set", "text_config.hiden_size=64"], "llama has no setting 'hiden_size'"),
         (["transformers:llama", "--set", "hidden_size.x=64"], "'hidden_size' has no settings of its own"),
         (["transformers:llama", "--set", "hidden_size='wide'"], "LlamaConfig cannot be made"),
+        ([f"transformers:{'x' * 300}"], "and there is no such file"),
         (["transformers:llama", "--input", "input_id=64"], "no input 'input_id'; did you mean 'input_ids'?"),
     ],
 )
@@ -285,6 +286,7 @@ def test_a_mistake_is_told_in_one_line(arguments: list[str], said: str) -> None:
         ({"model_type": "llama", "auto_map": {"AutoModel": "m.Net"}}, "names code of its own"),
         ({"model_type": "lama"}, "did you mean 'llama'?"),
         ({"hidden_size": 64}, "it has no model_type"),
+        ({"model_type": "llama", "architectures": [1]}, "no architecture 1, which"),
         ({"model_type": "llama", "architectures": ["LamaForCausalLM"]}, "has no architecture 'LamaForCausalLM'"),
     ],
 )
@@ -294,6 +296,18 @@ def test_a_file_that_is_none_of_transformers_is_refused(tmp_path: Path, config: 
     result = CliRunner().invoke(main, ["show", f"transformers:{path}"])
     assert result.exit_code == 2
     assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("layers", ["'x'", "4.0"])
+def test_layers_that_are_no_whole_number_are_refused(tmp_path: Path, layers: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps({"model_type": "gemma3_text", "layer_types": ["full_attention"], "num_hidden_layers": 1})
+    )
+    result = CliRunner().invoke(main, ["show", f"transformers:{path}", "--set", f"num_hidden_layers={layers}"])
+    assert result.exit_code == 2
+    assert "Gemma3TextConfig cannot be made" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

@@ -11,10 +11,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError
+from archprof.expand.steps import taken
 from archprof.layers import LAYERS
 from archprof.layers.foreign import foreign_layer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from archprof.records import Call, Spec
 
 _RESERVED = frozenset({"in", "if", "else", "and", "or", "not", "for", "true", "false", "null", "outputs"})
@@ -25,7 +28,7 @@ def export(spec: Spec) -> str:
 
     Raises UserError where a setting has no form in the language (a plug-in's own object).
     """
-    names = _Names()
+    names = _Names(taken())
     values: list[str] = [names.free(name) for name, _ in spec.inputs]
     lines = ["archprof: 1", f"name: {_spec_name(spec.name)}", "inputs:"]
     for (own, tensor), name in zip(spec.inputs, values, strict=True):
@@ -126,8 +129,8 @@ def _spec_name(name: str) -> str:
 class _Names:
     """Hands out names that are legal and not taken."""
 
-    def __init__(self) -> None:
-        self.taken: set[str] = set(_RESERVED)
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self.taken = {*_RESERVED, *taken}
 
     def free(self, wanted: str) -> str:
         """Return `wanted`, made legal, with a number behind it where it is taken."""

@@ -295,13 +295,10 @@ class Walk(Work):
 
     def check_name(self, at: Any, name: str) -> None:
         """Raise Mistake where a name would collide with Python or with what an nn.Module has."""
-        if keyword.iskeyword(name) or name in {"self", "in"}:
-            raise Mistake(
-                at.problem("E107", f"the name {name!r} is taken by Python", f"rename it, {name}_1 for instance")
-            )
         if name in taken():
+            whose = "Python" if name in PYTHONS else "PyTorch"
             raise Mistake(
-                at.problem("E107", f"the name {name!r} is taken by PyTorch", f"rename it, {name}_1 for instance")
+                at.problem("E107", f"the name {name!r} is taken by {whose}", f"rename it, {name}_1 for instance")
             )
 
 
@@ -319,8 +316,11 @@ def begins_with_layer(at: Expression) -> bool:
     return True
 
 
+PYTHONS = frozenset({*keyword.kwlist, "self", "in"})
+
+
 @functools.cache
 def taken() -> frozenset[str]:
-    """Return the names a module or its generated code has already."""
+    """Return the names that no step can have: Python's, and those a module or its generated code has already."""
     generated = {"torch", "device", "inf", "nan", "operator", "math", "pytree", "fx_pytree", "builtins"}
-    return frozenset(dir(torch.fx.GraphModule(torch.nn.Module(), torch.fx.Graph()))) | generated
+    return frozenset(dir(torch.fx.GraphModule(torch.nn.Module(), torch.fx.Graph()))) | generated | PYTHONS

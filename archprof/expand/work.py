@@ -41,7 +41,6 @@ class Work(Names):
         self.values = 0
         self.inferred: dict[Any, Inferred] = {}
         self.weights: list[Weights] = []
-        self.reached: set[str] = set()
         self.mode = MetaMode(memo)
 
     @abstractmethod
@@ -217,7 +216,6 @@ class Work(Names):
         if len(self.chain) >= self.limits.nested_blocks:
             raise mistake(at, "E502", f"blocks nested more than {self.limits.nested_blocks} deep")
         self.charge(at, 10)
-        self.reached.add(key.name)
         names = key.inputs or ("in",)
         if len(names) != len(flows):
             count = f"{len(names)} input{'s' * (len(names) != 1)}"

@@ -167,7 +167,8 @@ def _number(_: str, children: list[Any], start: int, end: int) -> Expression:
     text = str(children[0]).replace("_", "")
     factor: Any = {**_SUFFIXES, "%": 0.01}.get(text[-1], 1)
     digits = text if factor == 1 else text[:-1]
-    value = (int(digits) if digits.isdigit() else float(digits)) * factor
+    is_whole = digits.isdigit() and text[-1] != "%"  # a float of any length is infinite, a product with one an error
+    value = (int(digits) if is_whole else float(digits)) * factor
     if isinstance(value, float) and text[-1] in _SUFFIXES and abs(value) < 1e18:
         exact = Decimal(digits) * factor
         value = int(exact) if exact == exact.to_integral_value() else value

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archprof.errors import Problem, SpecError, did_you_mean
+from archprof.errors import Problem, Problems, SpecError, did_you_mean
 from archprof.language.bundled import folder
 from archprof.language.document import Block, Body, Document, Edit, Setting, Step, Steps, Variant
 from archprof.language.expression import Expression
@@ -59,7 +59,7 @@ def _complete(document: Document, path: Path, journey: _Journey) -> Document:
         raise SpecError([at.problem("E502", f"more than {journey.limits.extends} files extend each other")])
     root = folder() if base_path.parent == folder() else journey.root
     base = _complete(read_alone(base_path, journey.limits), base_path, _Journey(root, journey.limits, seen))
-    return _Merge(base, document, at).merged(variant)
+    return _Merge(base, document, at, journey.limits).merged(variant)
 
 
 def _located(at: Scalar, path: Path, journey: _Journey) -> tuple[Path, str]:
@@ -89,9 +89,9 @@ def _located(at: Scalar, path: Path, journey: _Journey) -> tuple[Path, str]:
 class _Merge:
     """Lays one document over another, collecting problems."""
 
-    def __init__(self, base: Document, own: Document, at: Scalar) -> None:
+    def __init__(self, base: Document, own: Document, at: Scalar, limits: Limits) -> None:
         self.base, self.own, self.at = base, own, at
-        self.problems: list[Problem] = []
+        self.problems = Problems(limits.problems)
 
     def merged(self, variant: str) -> Document:
         base, own = self.base, self.own
@@ -156,7 +156,7 @@ class _Merge:
         return {n: self.settings(self.base.defaults.get(n, ()), self.own.defaults.get(n, ())) for n in names}
 
     def absent(self, at: Scalar, name: str, known: Iterable[str]) -> Problem:
-        label = did_you_mean(name, known)
+        label = self.problems.guess(name, known)
         return at.problem("E212", f"{Path(self.base.source.name).name} has no {name!r} to remove", label)
 
     def steps(self, base: Body, own: Body) -> Body:
@@ -173,7 +173,7 @@ class _Merge:
             if _is_null(step.body):
                 self.problems.append(self.absent(step.node, name, known))
                 continue
-            label = did_you_mean(name, known, "edit: [{after: step, steps: {...}}]")
+            label = self.problems.guess(name, known, "edit: [{after: step, steps: {...}}]")
             what = f"{Path(self.base.source.name).name} has no step {name!r}; a new step must say where it goes"
             self.problems.append(step.node.problem("E212", what, label))
         laid = tuple(mine.get(_label(step), step) for step in base.steps)
@@ -192,7 +192,7 @@ class _Merge:
             body = _inserted(steps, place, edit)
             if body is not None:
                 return body
-        label = did_you_mean(edit.anchor.text, _places(steps, blocks), "name a step, or Block.step")
+        label = self.problems.guess(edit.anchor.text, _places(steps, blocks), "name a step, or Block.step")
         self.problems.append(edit.anchor.problem("E212", f"there is no step {edit.anchor.text!r}", label))
         return steps
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from archprof.errors import Problem, SpecError, did_you_mean
+from archprof.errors import FEW, Problem, Problems, SpecError
 from archprof.language.document import Block, Body, Document, Edit, Figure, Pipeline, Setting, Step, Steps, Variant
 from archprof.language.explain import KEYWORDS, SyntaxProblem
 from archprof.language.expression import (
@@ -51,7 +51,8 @@ def read_text(source: Source, limits: Limits = DEFAULT) -> Document:
         found = "it is empty" if root is None or (isinstance(root, Scalar) and not root.text) else "it is no mapping"
         raise SpecError([*problems, source.problem("E000", 0, 1, f"a spec is a mapping of sections; {found}")])
     reader = _Reader(source, root, limits)
-    reader.problems += [*problems, *check_skeleton(root)]
+    for problem in (*problems, *check_skeleton(root, limits)):
+        reader.problems.append(problem)
     document = reader.document()
     if reader.problems:
         raise SpecError(_outermost(reader.problems))
@@ -71,7 +72,7 @@ class _Reader:
 
     def __init__(self, source: Source, root: Table, limits: Limits) -> None:
         self.source, self.root, self.limits = source, root, limits
-        self.problems: list[Problem] = []
+        self.problems = Problems(limits.problems)
 
     def document(self) -> Document:
         text = {key.text: value.text for key, value in self.root if isinstance(value, Scalar)}
@@ -239,9 +240,10 @@ class _Reader:
             return {"": tuple(map(read_one, _items(node)))}
         known = ["all", *(key.text for key, _ in self.section("variants"))]
         known += [value.text for key, value in self.root if key.text == "name" and isinstance(value, Scalar)]
+        otherwise = f"variants: {', '.join(known[1 : FEW + 1])}{', ...' if len(known) > FEW + 1 else ''}"
         for key, _ in node:
             if key.text not in known:
-                label = did_you_mean(key.text, known, f"variants: {', '.join(known[1:])}")
+                label = self.problems.guess(key.text, known, otherwise)
                 self.problems.append(key.problem("E210", f"{section} for {key.text!r}, which is no variant", label))
         return {"" if key.text == "all" else key.text: tuple(map(read_one, _items(value))) for key, value in node}
 

@@ -5,12 +5,15 @@ It looks at the shape of the file only: names, lists, mappings. Expressions are 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from archprof.errors import Problem, did_you_mean
 from archprof.language.source import Items, Node, Scalar, Table
+
+if TYPE_CHECKING:
+    from archprof.language.limits import Limits
 
 Plain = str | list[Any]
 Body = str | list[Any] | dict[str, Any]
@@ -63,7 +66,7 @@ def plain(node: Node) -> Any:
     raise AssertionError(node)
 
 
-def check_skeleton(root: Table) -> list[Problem]:
+def check_skeleton(root: Table, limits: Limits) -> list[Problem]:
     """Return what is wrong with the shape of the file, each problem at its node."""
     problems = [
         key.problem("E005", f"the section {key.text!r} is reserved and not supported yet", "remove it")
@@ -74,7 +77,7 @@ def check_skeleton(root: Table) -> list[Problem]:
         Skeleton.model_validate({key.text: plain(value) for key, value in root if key.text not in RESERVED})
     except ValidationError as error:
         places: dict[int, Problem] = {}
-        for found in error.errors(include_url=False):
+        for found in error.errors(include_url=False)[: limits.problems]:
             node, key = _locate(root, found["loc"])
             at = key if key is not None and found["type"] == "extra_forbidden" else node
             places.setdefault(at.start, _problem(at, found, key))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import bisect
 import os
+import re
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +29,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from archprof.errors import Problem, Span, SpecError, UserError
+from archprof.errors import Problem, Problems, Span, SpecError, UserError
 from archprof.language.explain import TORN
 
 if TYPE_CHECKING:
@@ -142,7 +144,7 @@ def compose(source: Source, limits: Limits) -> tuple[Node | None, list[Problem]]
     The tree is built from the parser's events, iteratively, so that neither depth nor aliases can make it grow.
     Raises SpecError where the text is not YAML at all.
     """
-    problems: list[Problem] = []
+    problems = Problems(limits.problems)
     try:
         return _tree(source, limits, problems), problems
     except MarkedYAMLError as error:
@@ -156,6 +158,14 @@ def compose(source: Source, limits: Limits) -> tuple[Node | None, list[Problem]]
         number = error.character if isinstance(error.character, int) else ord(error.character[:1] or chr(0))
         what = f"the character U+{number:04X} is not allowed in YAML"
         raise SpecError([*problems, source.problem("E000", at, at + 1, what)]) from None
+    except (OverflowError, ValueError):  # ruamel's, of chr()
+        wrong = next((m for m in _LONG_ESCAPE.finditer(source.text) if int(m[1], 16) > sys.maxunicode), None)
+        at = wrong.start() if wrong else 0
+        raise SpecError([*problems, source.problem("E000", at, at + 10, "there is no such character")]) from None
+
+
+_LONG_ESCAPE = re.compile(r"\\U([0-9A-Fa-f]{8})")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def _remedy(problem: str, before: str) -> str:
@@ -197,6 +207,9 @@ def _tree(source: Source, limits: Limits, problems: list[Problem]) -> Node | Non
                 done = Scalar(source, start, end, "", is_plain=False)
             case ScalarEvent():
                 _refuse(event, source, problems)
+                if half := _SURROGATE.search(event.value):
+                    what = f"U+{ord(half[0]):04X} is half a character"
+                    problems.append(source.problem("E000", start, end, what, "write it whole, as \\U0001F600"))
                 done = Scalar(source, start, end, event.value, is_plain=event.style is None)
             case MappingStartEvent() | SequenceStartEvent():
                 _refuse(event, source, problems)

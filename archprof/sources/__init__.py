@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import UserError
+from archprof.language.limits import DEFAULT
 from archprof.records import Tensor
 from archprof.registry import Registry
 
@@ -44,6 +45,8 @@ class Wish:
         """Check the wish itself."""
         if not isinstance(self.batch, int) or self.batch < 1:
             raise UserError(f"a batch is a whole number, 1 or more, not {self.batch!r}")
+        if self.batch > DEFAULT.integer:
+            raise UserError(f"a batch has at most {DEFAULT.integer:,} samples")
         if self.dtype is not None and self.dtype not in FLOATS:
             raise UserError(f"there is no dtype {self.dtype!r} for weights; there are {', '.join(FLOATS)}")
         for name, text in self.settings.items():

@@ -10,7 +10,9 @@ from torch import nn
 from archprof.errors import UserError
 from archprof.meta import SkipInit, weights_of
 
-NOT_BUILT = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, AssertionError)
+NOT_BUILT = (
+    TypeError, ValueError, ArithmeticError, LookupError, AttributeError, AssertionError, OSError, ImportError,
+)  # fmt: skip
 """What code raises that does not like its arguments; RuntimeErrors may only mean that meta does not suit it."""
 
 

@@ -57,10 +57,13 @@ class Function(nn.Module):
             raise UserError(f"{function.__name__} is a class: make a module of it first, {function.__name__}(...)")
         self.forward = function  # so that its arguments are the module's
         for name, value in reached(function):
+            own = name if isinstance(value, nn.Module) else f"tensor_{name}"
+            while hasattr(self, own):  # another function's by the same name, or nn.Module's
+                own += "_"
             if isinstance(value, nn.Module):
-                self.add_module(name, unwrapped(value))
+                self.add_module(own, unwrapped(value))
             elif isinstance(value, torch.Tensor):
-                setattr(self, f"tensor_{name}", value)
+                setattr(self, own, value)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Function:
         """Return a module around the same code, which reaches copies."""

@@ -30,13 +30,18 @@ def is_python(text: str) -> bool:
     home, colon, name = text.rpartition(":")
     if not colon or not all(part.isidentifier() for part in name.split(".")):
         return False
-    if home.endswith(".py"):
-        return True
+    if home.endswith((".py", ".yaml", ".yml")):
+        return home.endswith(".py")
     top = home.partition(".")[0]
     is_dotted = all(part.isidentifier() for part in home.split("."))
-    return is_dotted and (
-        importlib.util.find_spec(top) is not None or Path(top).is_dir() or Path(f"{top}.py").is_file()
-    )
+    return is_dotted and top != "__main__" and (_is_installed(top) or os.path.isdir(top) or os.path.isfile(f"{top}.py"))  # noqa: PTH112, PTH113 - pathlib's raise where a name is too long
+
+
+def _is_installed(top: str) -> bool:
+    try:
+        return importlib.util.find_spec(top) is not None
+    except ValueError:  # a module without a spec, put into sys.modules by hand
+        return True
 
 
 @source("python", accepts=is_python)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archprof.errors import UserError
-from archprof.language.evaluate import Constants, Mistake
+from archprof.language.evaluate import Constants, Exhausted, Mistake
 from archprof.language.explain import SyntaxProblem
 from archprof.language.expression import parse_expression
 from archprof.language.limits import DEFAULT
@@ -28,5 +28,5 @@ def _value(key: str, text: str) -> Any:
         return Constants(DEFAULT).evaluate(parse_expression(text, DEFAULT))
     except SyntaxProblem as found:
         raise UserError(f"--set {key}={text}: {found.what}") from None
-    except Mistake as found:
+    except (Mistake, Exhausted) as found:
         raise UserError(f"--set {key}={text}: {found.problem.what}") from None

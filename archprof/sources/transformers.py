@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -88,8 +89,8 @@ def quiet_and_offline() -> Iterator[None]:
 def read(package: ModuleType, name: str) -> tuple[Any, dict[str, Any]]:
     """Return the config class that a model type or config.json names, and the settings the file gives."""
     types = package.CONFIG_MAPPING
-    path = Path(name) / "config.json" if Path(name).is_dir() else Path(name)
-    if not path.is_file():
+    path = Path(name, "config.json") if os.path.isdir(name) else Path(name)  # noqa: PTH112 - pathlib's raises where
+    if not os.path.isfile(path):  # noqa: PTH113 - a name is too long
         if name in types:
             return types[name], {}
         advice = did_you_mean(name, types.keys(), "nothing is downloaded: give a config.json")
@@ -128,7 +129,8 @@ def configured(package: ModuleType, kind: Any, given: dict[str, Any], settings: 
         check_setting(key, last, config)
         place[last] = value
         kinds = place.get("layer_types")
-        if last == "num_hidden_layers" and isinstance(kinds, list) and kinds:  # one a layer: begun again, or cut off
+        is_count = last == "num_hidden_layers" and isinstance(value, int)
+        if is_count and isinstance(kinds, list) and kinds:  # one a layer: begun again, or cut off
             place["layer_types"] = (kinds * (value // len(kinds) + 1))[:value]
     config = made_config(kind, changed) if settings else base
     for part in (config, *inner(package, config)):
@@ -173,7 +175,7 @@ def inner(package: ModuleType, config: Any) -> Iterator[Any]:
 def architecture(package: ModuleType, config: Any) -> Any:
     """Return the class that a config names, else the fullest class for its type."""
     for name in config.architectures or ():
-        found = getattr(package, name, None)
+        found = getattr(package, name, None) if isinstance(name, str) else None
         if not hasattr(found, "_from_config"):
             raise UserError(f"transformers has no architecture {name!r}, which the config names")
         return found

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dis
 import functools
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, NoneType
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, NoneType
 from typing import Any
 
 import torch
@@ -44,11 +46,7 @@ def twin(module: nn.Module, moved: Callable[[torch.Tensor], torch.Tensor]) -> An
     for part in found.modules():
         state = vars(part)
         for name, value in list(state.items()):  # Python copies no function
-            if (
-                isinstance(value, FunctionType)
-                and not hasattr(part, "is_function")
-                and any(isinstance(v, nn.Module) for _, v in reached(value))
-            ):
+            if isinstance(value, FunctionType) and not hasattr(part, "is_function") and touches(value):
                 state[name] = rebound(value, memo)
         state["_compiled_call_impl"] = None  # module.compile() is undone in the twin
         state["_modules"].update({name: unwrapped(child) for name, child in state["_modules"].items()})
@@ -106,30 +104,66 @@ def on_cpu(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def reached(function: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the values a function can use beside its arguments, by name: its object, cells, defaults, globals it names."""
+    """Yield the values a function can use beside its arguments, by name, and those that its helpers can.
+
+    Its own are its object, cells, defaults, and the globals it names. Functions of a library are no helpers, except those
+    that it wraps around others.
+    """
+    seen: dict[int, Any] = {}  # what is kept alive keeps its id
+    left = [function]
+    while left:
+        part = left.pop()
+        if id(part) not in seen:
+            seen[id(part)] = part
+            for name, value in _own(part):
+                if _is_helper(value):
+                    left.append(unwrapped(value))
+                else:
+                    yield name, value
+
+
+def _own(function: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(function, functools.partial):
-        yield from (*enumerate_named(function.args), *function.keywords.items())
-        yield from reached(function.func)
+        yield from (*_numbered(function.args), *function.keywords.items(), ("function", function.func))
     elif isinstance(function, MethodType):
         yield "self", function.__self__
     elif isinstance(function, FunctionType):
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             with contextlib.suppress(ValueError):  # a cell that is still empty
                 yield name, cell.cell_contents
-        for name in function.__code__.co_names:
-            if name in function.__globals__:
-                yield name, function.__globals__[name]
+        yield from (*_numbered(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items())
+        space = function.__globals__
+        yield from ((name, space[name]) for name in _globals(function.__code__) if name in space)
     elif not isinstance(function, BuiltinFunctionType):
         yield "self", function
 
 
-def enumerate_named(values: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
-    """Yield values with names made of their places."""
-    yield from ((f"argument{number}", value) for number, value in enumerate(values))
+def _numbered(values: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+    return ((f"argument{number}", value) for number, value in enumerate(values))
+
+
+@functools.lru_cache(maxsize=1024)
+def _globals(code: CodeType) -> tuple[str, ...]:
+    """Return the names that code, and the functions within it, look up in its module."""
+    own = (step.argval for step in dis.get_instructions(code) if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"})
+    inner = (name for part in code.co_consts if isinstance(part, CodeType) for name in _globals(part))
+    return tuple(dict.fromkeys((*own, *inner)))
+
+
+def _is_helper(value: Any) -> bool:
+    """Tell whether a value is a function that may reach what is the user's."""
+    if not isinstance(value, FunctionType):
+        return isinstance(value, (functools.partial, MethodType))
+    home = value.__code__.co_filename
+    is_librarys = home.startswith(LIBRARY) or "site-packages" in home or "dist-packages" in home
+    return value.__closure__ is not None or not is_librarys
+
+
+LIBRARY = os.path.dirname(os.__file__)  # noqa: PTH120 - compared with texts
 
 
 def rebound(function: Any, memo: dict[int, Any]) -> Any:
-    """Return a function with the same code that reaches copies of its modules and tensors."""
+    """Return a function with the same code that reaches copies of its modules and tensors, its helpers too."""
     if isinstance(function, functools.partial):
         values = copy.deepcopy((function.args, function.keywords), memo)
         return functools.partial(rebound(function.func, memo), *values[0], **values[1])
@@ -137,19 +171,36 @@ def rebound(function: Any, memo: dict[int, Any]) -> Any:
         return MethodType(function.__func__, copy.deepcopy(function.__self__, memo))
     if not isinstance(function, FunctionType):
         return copy.deepcopy(function, memo)
+    if id(function) in memo:  # it calls itself
+        return memo[id(function)]
 
     def copied(value: Any) -> Any:
-        return copy.deepcopy(unwrapped(value), memo) if isinstance(value, (nn.Module, torch.Tensor)) else value
+        if isinstance(value, TRACED):
+            return copy.deepcopy(unwrapped(value), memo)
+        return rebound(unwrapped(value), memo) if _is_helper(value) and touches(value) else value
 
-    scope = {name: copied(value) for name, value in reached(function)}
-    cells = []
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        cells.append(CellType(scope[name]) if name in scope else cell)
-    found = FunctionType(
-        function.__code__, {**function.__globals__, **scope}, function.__name__, function.__defaults__, tuple(cells)
-    )
-    found.__kwdefaults__ = function.__kwdefaults__
+    space = memo.setdefault(id(function.__globals__), {**function.__globals__})
+    cells = tuple(memo.setdefault(id(cell), CellType()) for cell in function.__closure__ or ())
+    found = FunctionType(function.__code__, space, function.__name__, None, cells or None)
+    memo[id(function)] = found
+    found.__dict__.update(function.__dict__)
+    found.__defaults__ = function.__defaults__ and tuple(map(copied, function.__defaults__))
+    found.__kwdefaults__ = function.__kwdefaults__ and {k: copied(v) for k, v in function.__kwdefaults__.items()}
+    for cell, made in zip(function.__closure__ or (), cells, strict=True):
+        with contextlib.suppress(ValueError):  # a cell that is still empty
+            made.cell_contents = copied(cell.cell_contents)
+    for name in _globals(function.__code__):
+        if name in function.__globals__:
+            space[name] = copied(function.__globals__[name])
     return found
+
+
+def touches(function: Any) -> bool:
+    """Tell whether a function reaches modules or tensors."""
+    return any(isinstance(value, TRACED) for _, value in reached(unwrapped(function)))
+
+
+TRACED = (nn.Module, torch.Tensor)
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:

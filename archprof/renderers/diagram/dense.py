@@ -106,10 +106,25 @@ def _is_closed(graph: Graph, found: Sequence[_Layer]) -> bool:
     )
 
 
-def _parts(graph: Graph, source: Source, axis: str = "") -> list[Source]:
-    """Return the tensors that a tensor is a concat of, at any depth along one axis; itself for any other."""
-    op = graph[source[0]]
-    own = repr(op.arguments.get("dim", op.arguments.get("axis", 0)))
-    if op.kind not in CONCATS or (axis and own != axis):
-        return [source]
-    return [part for edge in graph.reads(op.name) for part in _parts(graph, (edge.producer, edge.output), own)]
+def _parts(graph: Graph, source: Source) -> list[Source]:
+    """Return the tensors that a tensor is a concat of, at any depth along one axis; itself for any other.
+
+    What holds one tensor twice is no dense concat, and counts as itself: written out, it could be of any length.
+    """
+    found: list[Source] = []
+    seen: set[Source] = set()
+    axis = ""
+    left = [source]
+    while left:
+        part = left.pop()
+        if part in seen:
+            return [source]
+        seen.add(part)
+        op = graph[part[0]]
+        own = repr(op.arguments.get("dim", op.arguments.get("axis", 0)))
+        if op.kind in CONCATS and own == (axis or own):
+            axis = own
+            left += reversed([(edge.producer, edge.output) for edge in graph.reads(op.name)])
+        else:
+            found.append(part)
+    return found

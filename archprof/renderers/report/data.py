@@ -117,10 +117,10 @@ def settings(op: Op) -> str:
 
 def roofs(found: Sequence[Roofline], profile: Profile) -> dict[str, Any] | None:
     """Return the kernels of a network and the least time of each on some devices."""
-    if not found:
+    macs = [count or 0 for count in profile.values["macs"]]
+    if not found or not macs:
         return None
     kernels = found[0].kernels
-    macs = [count or 0 for count in profile.values["macs"]]
     dtype = dtype_of(profile.network.ops[max(range(len(macs)), key=macs.__getitem__)])
     return {
         "kernels": {
