@@ -211,6 +211,11 @@ class Column:
     meaning: str
     parts: tuple[str, str] = ("", "")
 
+    @property
+    def is_text(self) -> bool:
+        """Tell whether its values are no numbers."""
+        return self.unit in {"text", "shape"}
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -84,6 +84,11 @@ class Profile:
         summed = [name for name, column in self.columns.items() if column.total not in {"none", "output"}]
         return {name: self.total(name, ops) + self.outside.get(name, 0) for name in summed}
 
+    @cached_property
+    def summed(self) -> tuple[str, ...]:
+        """The columns that add up: a part has a share of them, which it has of no rate and no largest value, whatever their total."""
+        return tuple(name for name, column in self.columns.items() if column.total == "sum")
+
     def total(self, column: str, ops: Sequence[int] | Iterator[int]) -> Any:
         """Return a column's total over those ops of the given numbers that are known, as its `total` says."""
         how = self.columns[column].total

@@ -147,7 +147,7 @@ def test_model_explorer_takes_the_numbers(profiled) -> None:
 
 def test_what_is_unknown_is_no_number_for_model_explorer(hostile) -> None:
     assert "odd" not in json.loads(hostile.render("model-explorer-data"))[hostile.model]["results"]
-    with pytest.raises(UserError, match="no column that adds up"):
+    with pytest.raises(UserError, match="no column 'speed'"):
         hostile.render("model-explorer-data", sort="speed")
 
 
@@ -175,8 +175,20 @@ def test_there_are_stacks_of_every_metric(metric: str, profiled) -> None:
     stacks = [line.rsplit(" ", 1) for line in found.render("folded", sort=metric).splitlines()]
     column = "activation_bytes" if metric == "bytes" else metric
     assert sum(int(weight) for _, weight in stacks) == found.totals[column]
-    with pytest.raises(UserError, match="no column that adds up"):
+    with pytest.raises(UserError, match="no column 'speed'"):
         found.render("folded", sort="speed")
+
+
+@pytest.mark.parametrize("format", ["folded", "speedscope"])
+@pytest.mark.parametrize(("column", "said"), [("rate", "does not add up"), ("above", "below 0"), ("flag", "is text")])
+def test_what_does_not_add_up_makes_no_stack(format: str, column: str, said: str) -> None:
+    with pytest.raises(UserError, match=f"'{column}' .*{said}"):
+        toys.timed().render(format, sort=column)
+
+
+def test_model_explorer_shows_what_does_not_add_up() -> None:
+    (data,) = json.loads(toys.timed().render("model-explorer-data", sort="rate")).values()
+    assert data["results"]["fast"] == {"value": 500.0}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "bert-base", "hostile", "gap"])

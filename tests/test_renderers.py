@@ -256,3 +256,26 @@ def test_pages_do_not_depend_on_the_hash_seed(folder) -> None:
         for seed in ("0", "1")
     }  # fmt: skip
     assert len(pages) == 1
+
+
+def test_no_row_has_a_share_of_what_does_not_add_up() -> None:
+    # 210 FLOPs in 0.8 s are 262.5 FLOP/s in all, of which 500 FLOP/s would be 190.5 %
+    found = toys.timed()
+    for page in ("table", "html"):
+        text = found.render(page, columns=("macs", "rate"), sort="rate")
+        assert text.index("fast") < text.index("slow") < text.index("small")
+        assert "share" not in text
+        assert "%" not in text
+        assert "share of macs" in found.render(page, columns=("macs", "rate"))
+    assert found.summed[-2:] == ("seconds", "above")
+    assert not {"rate", "rms", "flag"} & set(found.summed)
+
+
+def test_rows_are_sorted_by_any_column_of_numbers() -> None:
+    assert read(toys.timed(), sort="rms")["name"] == ["small", "slow", "fast"]  # nobody knows that of `fast`
+    assert read(toys.timed(), sort="above")["name"] == ["slow", "small", "fast"]
+
+
+def test_text_has_no_order() -> None:
+    with pytest.raises(UserError, match="'flag' is text and has no order"):
+        toys.timed().render("table", columns=("flag",), sort="flag")

@@ -30,7 +30,7 @@ def essential_rows(profile: Profile, view: View, measures: Sequence[str]) -> tup
     if view.everything or view.depth is not None or view.top is not None:
         return rows_of(profile, view), None
     if view.sort:
-        return _split(profile, rows_of(profile, view), [view.sort])
+        return _split(profile, rows_of(profile, view), [view.sort] if view.sort in profile.summed else measures)
     whole = rows_of(profile, dataclasses.replace(view, depth=depth_of(profile)))
     rows, rest = _split(profile, whole, measures)
     least = fitting_depth(profile, view)

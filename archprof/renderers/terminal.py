@@ -49,9 +49,9 @@ FEW = 5
 def table(profile: Profile, view: View) -> str:
     """Tree table for the terminal, with totals, shares and definitions."""
     columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
-    summed = [name for name in columns if name in profile.totals]
     metric = share_of(profile, view, columns)
-    rows, rest = essential_rows(profile, view, list(dict.fromkeys([*summed, metric])))
+    measures = [name for name in dict.fromkeys([*columns, metric]) if name in profile.summed]
+    rows, rest = essential_rows(profile, view, measures)
     cells = {
         "layer": [prefix(row) + short(row.name) for row in rows],
         "type": kinds(rows, rest, WIDE),
@@ -62,7 +62,7 @@ def table(profile: Profile, view: View) -> str:
         "layer": [prefix(row) + short(row.name, max(FEWEST, NARROW - len(prefix(row)))) for row in rows],
         "type": kinds(rows, rest, NARROW),
     }
-    dropped, bar = fitted(cells, columns, f"share of {metric}", view.width, narrow)
+    dropped, bar = fitted(cells, columns, metric and f"share of {metric}", view.width, narrow)
     lines = grid()
     for name, texts in cells.items():
         width = max(map(len, [name, *texts]))
@@ -152,19 +152,20 @@ def fitted(
     """Take columns out of `cells` until they and the share fit the width: shapes first, then all but two of the numbers.
 
     Where these do not fit, names are taken from `narrow`: they may be cut, a number never. Types, the share and the
-    second number are the last to go.
+    second number are the last to go. Without a `metric` there is no share.
     Return the names of the columns, and the length of the share's bar (None: no share).
     """
     dropped: list[str] = []
     for gone in ("", "output", *reversed(columns[2:]), "names", "type", "share", *columns[1:2]):
         if gone == "names":
             cells.update(narrow)
-        elif gone:
+        elif gone and (metric or gone != "share"):
             cells.pop(gone, None)
             dropped.append(gone)
-        if "share" in dropped and width_of(cells) <= width:
+        has_share = bool(metric) and "share" not in dropped
+        if not has_share and width_of(cells) <= width:
             break
-        for bar in () if "share" in dropped else BARS:
+        for bar in BARS if has_share else ():
             if width_of(cells) + max(bar + 1 + PERCENT, len(share_heading(metric, bar))) + GAP <= width:
                 return dropped, bar
     return dropped, None

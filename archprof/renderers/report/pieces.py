@@ -75,7 +75,7 @@ def intensity(roof: Roofline) -> float | None:
 def top(profile: Profile) -> dict[str, Any]:
     """Return the table of the costliest ops: the metric that sorts it, its heading and its rows."""
     metric = next(
-        (name for name in COSTLY if profile.totals.get(name) and profile.columns[name].total == "sum"),
+        (name for name in COSTLY if name in profile.summed and profile.totals[name]),
         "activation_bytes",
     )
     names = list(dict.fromkeys([metric, *usual(profile, ("macs", "params", "activation_bytes"))]))
