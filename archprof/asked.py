@@ -88,7 +88,7 @@ def foreseen(model: str, options: Mapping[str, Any]) -> None:
     if named(options) or options.get("path"):
         profile = counted(model, options)
         profile.ops_at(options.get("path", ""))
-        check_columns(profile, options)
+        check_columns(profile, {**options, "time": True})  # the command `time` has no such option
 
 
 def signalled(model: str, options: Mapping[str, Any]) -> Profile:

@@ -86,7 +86,7 @@ class Profile:
 
     @cached_property
     def summed(self) -> tuple[str, ...]:
-        """The columns that add up: a part has a share of them, which it has of no rate and no largest value, whatever their total."""
+        """The columns that add up: a part has a share of them, which it has of no rate and no largest value, total or not."""
         return tuple(name for name, column in self.columns.items() if column.total == "sum")
 
     def total(self, column: str, ops: Sequence[int] | Iterator[int]) -> Any:
