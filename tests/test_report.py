@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -17,6 +18,8 @@ from torch import nn
 
 import archprof
 from archprof.cli import main
+from archprof.devices.choice import find
+from archprof.records import Column
 from archprof.renderers.report.data import described
 from archprof.reporting import chapter, report, written
 
@@ -97,6 +100,20 @@ def test_the_intensity_is_the_work_by_the_bytes_moved() -> None:
     (intensity,) = re.findall(r"<dt>Arithmetic intensity</dt><dd>(.*?)</dd>", written([archprof.profile(net, (8, 64))]))
     # 2 * 8 * 64 * 32 FLOPs; reads 8 x 64 and 64 x 32 and writes 8 x 32 float32: 4 * (512 + 2048 + 256) bytes
     assert intensity == f"{32768 / 11264:.3f} FLOP/B"
+
+
+def test_a_kernel_was_measured_with_all_that_rides_along() -> None:
+    found = archprof.profile(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), (2, 4))
+    (both,) = described(chapter(found, [find("T4")]))["rooflines"]["kernels"]["size"]
+    assert both == 2
+    assert described(chapter(found, [find("T4")]))["rooflines"]["kernels"]["measured_s"] is None
+    column = Column("measured_s", "s", "sum", "how long")
+    timed = dataclasses.replace(
+        found,
+        columns={**found.columns, "measured_s": column},
+        values={**found.values, "measured_s": [0.5, 0.25]},
+    )
+    assert described(chapter(timed, [find("T4")]))["rooflines"]["kernels"]["measured_s"] == [0.75]
 
 
 def test_accuracy_is_told_as_given(tmp_path: Path) -> None:

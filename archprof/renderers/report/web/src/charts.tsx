@@ -54,10 +54,10 @@ export function RooflinePanel({ store }: { store: Store }) {
   if (!found) return <Missing store={store} what="roofline" title="Roofline" id="roofline" />;
   const device = found.devices[Math.min(chosen, found.devices.length - 1)];
   const k = found.kernels;
-  const measured = model.raw.values.measured_s;
+  const measured = k.measured_s; // of all its ops, as its work is
   const inside = new Set(store.node.id === -1 ? [] : store.node.ops);
   const alike = new Map<string, any>(); // equal kernels are one dot
-  const dots = k.op.map((op: number, i: number) => ({ op, x: k.work[i] / k.moved[i], y: k.work[i] / (measured?.[op] ?? device.times_s[i]), macs: k.macs[i], time: device.times_s[i], bound: device.bounds[i] === "c" ? "compute" : "memory", name: model.raw.ops.name[op], size: k.size[i] }))
+  const dots = k.op.map((op: number, i: number) => ({ op, x: k.work[i] / k.moved[i], y: k.work[i] / (measured ?? device.times_s)[i], macs: k.macs[i], time: device.times_s[i], bound: device.bounds[i] === "c" ? "compute" : "memory", name: model.raw.ops.name[op], size: k.size[i] }))
     .filter((d: any) => d.x > 0 && Number.isFinite(d.x) && d.y > 0 && Number.isFinite(d.y))
     .filter((d: any) => {
       const name = `${d.x} ${d.y} ${d.macs} ${inside.has(d.op)}`;
