@@ -92,7 +92,7 @@ def both(first: Profile, p: Profile, measure: str, *, raw: bool) -> str:
     text = total_cell(p, measure, raw=raw)
     if p is first:
         return text
-    is_known = not any(value is None for profile in (first, p) for value in profile.values[measure])
+    is_known = measure not in first.partial | p.partial
     return f"{text} ({ratio(p.totals[measure], first.totals[measure]) if is_known else '-'})"
 
 

@@ -66,15 +66,20 @@ def part_of(delta: int | None, before: int) -> str:
     return f"{delta / before:+.1%}"
 
 
+def in_percent(diff: Diff, name: str) -> str:
+    """Return the difference of a column in percent of the total before; nothing where that is a lower bound only."""
+    return "" if name in diff.partial[0] else part_of(diff.delta(name), diff.totals[name][0])
+
+
 def summary(diff: Diff, view: View) -> list[list[str]]:
     """Return a line a total: name, before, after, difference, percent."""
     found = []
     for name in view.columns or [name for name in SUMMARY if name in diff.totals]:
         unit, totals = diff.columns[name], diff.totals[name]
-        marks = [">" * bool(gaps and name not in {"params", "param_bytes"}) for gaps in diff.gaps]
+        marks = [">" * (name in partial) for partial in diff.partial]
         sides = [mark + units.written(total, unit, raw=view.raw) for mark, total in zip(marks, totals, strict=True)]
         delta = diff.delta(name)
-        found.append([name, *sides, signed(delta, unit, raw=view.raw), part_of(delta, totals[0])])
+        found.append([name, *sides, signed(delta, unit, raw=view.raw), in_percent(diff, name)])
     counts = diff.counts()
     before, after = (sum(counts.values()) - counts[kind] for kind in ("added", "removed"))
     return [*found, ["ops", f"{before:,}", f"{after:,}", signed(after - before, ""), part_of(after - before, before)]]
@@ -97,7 +102,7 @@ def as_table(diff: Diff, view: View) -> str:
     for line in summary(diff, view):
         totals.add_row(*map(Text, line))
     below = [Text(text) for text in filter(None, (apart(diff), verdict(diff)))]
-    below += [Text(f"! {gaps} ops of unknown cost in {name}: totals are lower bounds")
+    below += [Text(f"! {units.several(gaps, 'op')} of unknown cost in {name}: totals are lower bounds")
               for name, gaps in zip((diff.a, diff.b), diff.gaps, strict=True) if gaps]  # fmt: skip
     if diff.is_same:
         return printed([totals, *below], view).lstrip("\n")

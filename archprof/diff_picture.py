@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from archprof import outputs
 from archprof.changes.lines import apart
 from archprof.changes.nouns import Change, Diff, Part
-from archprof.diff_page import SIGNS, part_of, signed
+from archprof.diff_page import SIGNS, in_percent, signed
 from archprof.graph import Edge, Graph
 from archprof.records import Column, Op
 from archprof.renderers.diagram import Paint, accessible, compose, render
@@ -187,7 +187,7 @@ def _totals(diff: Diff) -> list[str]:
     said = []
     for column, unit in (("macs", "MACs"), ("params", "params")):
         delta = diff.delta(column)
-        percent = part_of(delta, diff.totals[column][0])
-        said.append(f"{signed(delta, 'count')} {unit}" + f" ({percent})" * bool(percent))
+        part = in_percent(diff, column)
+        said.append(f"{signed(delta, 'count')} {unit}" + f" ({part})" * bool(part))
     counts = diff.counts()
     return [" · ".join(said), ", ".join(f"{counts[kind]} {kind}" for kind in SIGNS if counts[kind])]

@@ -89,6 +89,11 @@ class Profile:
         """The columns that add up: a part has a share of them, which it has of no rate and no largest value, total or not."""
         return tuple(name for name, column in self.columns.items() if column.total == "sum")
 
+    @cached_property
+    def partial(self) -> frozenset[str]:
+        """The columns whose total is a lower bound only, marked `>`: of some op nobody knows the value."""
+        return frozenset(name for name, values in self.values.items() if None in values)
+
     def total(self, column: str, ops: Sequence[int] | Iterator[int]) -> Any:
         """Return a column's total over those ops of the given numbers that are known, as its `total` says."""
         how = self.columns[column].total

@@ -20,8 +20,9 @@ import archprof
 from archprof.cli import main
 from archprof.devices.choice import find
 from archprof.records import Column
+from archprof.renderers.report import Chapter, pieces
 from archprof.renderers.report.data import described
-from archprof.reporting import chapter, report, written
+from archprof.reporting import chapter, report, totals, written
 
 ROOT = Path(__file__).parents[1]
 WEB = ROOT / "archprof" / "renderers" / "report" / "web"
@@ -165,6 +166,15 @@ def test_several_networks_are_compared() -> None:
     (diff,) = data(pages)["diffs"]
     assert [(row["status"], row["b"]) for row in diff["rows"]] == [("added", "reduction"), ("changed", "conv")]
     assert sum(row["delta"]["macs"] for row in diff["rows"]) == 12_443_648 - 120_422_400
+
+
+def test_marks_are_those_of_the_comparison(profiled) -> None:
+    rows = {row[0]: row[1:] for row in totals([Chapter(profiled("chain")), Chapter(profiled("gap"))])}
+    assert rows["MACs"] == ["5.328 k", ">56 (-)"]
+    assert rows["Activation bytes"] == ["1.164 KiB", "56 B (0.04698x)"]  # 1,192 bytes, and 4 + 4 + 4 + 2 numbers
+    cards = {label: (amount, exact) for label, amount, exact, _ in pieces.cards(Chapter(profiled("gap")))}
+    assert cards["MACs"] == (">56", "")
+    assert cards["Activations"] == ("56 B", "56 bytes")
 
 
 @pytest.mark.parametrize(

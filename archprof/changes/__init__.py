@@ -36,4 +36,4 @@ def diff(a: Profile, b: Profile) -> Diff:
     rows += outside(a, b, list(columns))
     totals = {name: (a.totals[name], b.totals[name]) for name in columns}
     gaps = (len(a.gaps), len(b.gaps))
-    return Diff(a.model, b.model, columns, totals, tuple(rows), tree(a, b, rows, places), gaps)
+    return Diff(a.model, b.model, columns, totals, tuple(rows), tree(a, b, rows, places), gaps, (a.partial, b.partial))

@@ -264,5 +264,6 @@ def total_cell(profile: Profile, column: str, *, raw: bool) -> str:
     """Return a column's total for people, in the same way."""
     if column not in profile.totals:
         return ""
-    unknown = any(value is None for value in profile.values[column])
-    return ">" * unknown + units.written(profile.totals[column], profile.columns[column].unit, raw=raw)
+    return ">" * (column in profile.partial) + units.written(
+        profile.totals[column], profile.columns[column].unit, raw=raw
+    )

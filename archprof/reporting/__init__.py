@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archprof import outputs
-from archprof.compare import MEASURES, ratio
+from archprof.compare import MEASURES, both
 from archprof.devices import Device
 from archprof.devices.choice import find
 from archprof.errors import ArchprofError, DrawingError, UnknownName, UserError
@@ -20,7 +20,6 @@ from archprof.progress import Tell, nobody
 from archprof.renderers.picture import picture, source
 from archprof.renderers.report import Chapter, page
 from archprof.renderers.report.pieces import LABELS
-from archprof.renderers.rows import total_cell
 from archprof.reporting.field import seen
 from archprof.reporting.remembered import remembered
 from archprof.roofline import Roofline, roofline
@@ -122,10 +121,7 @@ def totals(chapters: Sequence[Chapter]) -> list[list[str]]:
     profiles = [chapter.profile for chapter in chapters]
     rows = [["", *(profile.model for profile in profiles)]]
     names = [name for name in (*MEASURES, "measured_s") if all(name in profile.totals for profile in profiles)]
-    for name in names:
-        first = profiles[0].totals[name]
-        others = [f"{total_cell(p, name, raw=False)} ({ratio(p.totals[name], first)})" for p in profiles[1:]]
-        rows.append([LABELS.get(name, name), total_cell(profiles[0], name, raw=False), *others])
+    rows += [[LABELS.get(name, name), *(both(profiles[0], p, name, raw=False) for p in profiles)] for name in names]
     rows.append(["Ops", *(f"{len(profile.network):,}" for profile in profiles)])
     reached = [chapter.accuracy for chapter in chapters]
     if any(number is not None for number in reached):
