@@ -220,6 +220,17 @@ def test_pandas_reads_tables_back(ending: str, profiled, tmp_path) -> None:
     assert pd.api.types.is_integer_dtype(table["macs"].dtype)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "xlsx"])
+def test_what_was_measured_is_a_number(ending: str, tmp_path) -> None:
+    pytest.importorskip("pyarrow" if ending == "parquet" else "openpyxl")
+    table = read(written(toys.timed(), tmp_path / f"net.{ending}"))
+    assert all(pd.api.types.is_numeric_dtype(table[name]) for name in ("seconds", "rate", "above", "rms"))
+    assert list(table["rate"]) == [200, 500, 100]
+    assert table["rms"].sum() == 1  # that of `fast` is missing
+    assert list(toys.timed().table["flag"]) == ["", "odd", ""]
+    assert toys.timed().by_module()["rate"].dtype == "Float64"
+
+
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "xlsx"])
 def test_hostile_names_come_back_from_tables(ending: str, hostile, tmp_path) -> None:
     if ending in {"parquet", "xlsx"}:

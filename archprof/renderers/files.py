@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archprof.errors import UserError
 from archprof.outputs import in_folder, writing
@@ -72,17 +72,13 @@ def frame(profile: Profile, view: View) -> pd.DataFrame:
     import pandas as pd
 
     from archprof.renderers.delimited import records
+    from archprof.result import typed
 
     header, rows = records(profile, view)
-    types: dict[str, Any] = {"count": "Int64", "bytes": "Int64", "s": "Float64", "FLOP/B": "Float64"}
-    found: dict[str, Any] = {}
+    found = {}
     for place, name in enumerate(header):
         cells = [row[place] for row in rows]
-        unit = profile.columns[name].unit if name in profile.columns else "text"
-        if unit in types:
-            found[name] = pd.array(cells, dtype=types[unit])
-        else:
-            found[name] = pd.array([None if cell is None else str(cell) for cell in cells], dtype="string")
+        found[name] = typed(cells, profile.columns[name].unit if name in profile.columns else "text")
     return pd.DataFrame(found)
 
 
