@@ -279,3 +279,12 @@ def test_rows_are_sorted_by_any_column_of_numbers() -> None:
 def test_text_has_no_order() -> None:
     with pytest.raises(UserError, match="'flag' is text and has no order"):
         toys.timed().render("table", columns=("flag",), sort="flag")
+
+
+def test_a_time_below_nothing_has_its_number_and_no_bar() -> None:
+    # 0.3, -0.1 and 0.2 are 0.4 in all: 75 %, -25 % and 50 %
+    lines = toys.timed().render("table", columns=("above",), sort="above").splitlines()
+    (fast,) = [line for line in lines if line.startswith(" fast")]
+    assert fast.endswith(" -25.0%")
+    assert not set("█▏▎▍▌▋▊▉") & set(fast)
+    assert [line[-6:] for line in lines if line.startswith((" slow", " small"))] == [" 75.0%", " 50.0%"]

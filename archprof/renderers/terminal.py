@@ -177,11 +177,11 @@ def share_heading(metric: str, bar: int) -> str:
 
 
 def share(number: int | None, whole: int, length: int) -> Text:
-    """Return a bar and a percentage; nothing for a share of nothing."""
+    """Return a bar and a percentage; nothing for a share of nothing, and no bar for one that is below it."""
     if not number:
         return Text("-" if number is None else "")
     part = number / whole
-    full, rest = divmod(round(part * length * 8), 8)
+    full, rest = divmod(round(min(max(part, 0), 1) * length * 8), 8)
     bar = "█" * full + ("" if not rest else "▏▎▍▌▋▊▉"[rest - 1])
     line = Text(f"{bar:<{length}} " if length else "", style="dark_orange")
     line.append(f"{percent(part):>{PERCENT}}", style="default")
@@ -189,8 +189,12 @@ def share(number: int | None, whole: int, length: int) -> Text:
 
 
 def percent(part: float) -> str:
-    """Return a share in percent, a small one as `<0.1%`."""
-    return f"{part:.1%}" if part >= 0.0005 else "<0.1%"
+    """Return a share in percent, a small one as `<0.1%`.
+
+    >>> percent(0.0288), percent(0.0001), percent(-0.5)
+    ('2.9%', '<0.1%', '-50.0%')
+    """
+    return "<0.1%" if 0 <= part < 0.0005 else f"{part:.1%}"
 
 
 def prefix(row: Row) -> str:
