@@ -80,6 +80,6 @@ def test_an_unknown_style_is_the_users_mistake() -> None:
 
 def test_a_share_below_nothing_has_the_palest_colour() -> None:
     # `above` is 0.3, -0.1 and 0.2 of 0.4
-    text = source(toys.timed(), metric="above")
+    text = source(toys.timed(), metric="above", fold="none")
     assert "-25.0 %" in text
     assert level(-0.25) == level(0) == 0
