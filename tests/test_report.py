@@ -153,6 +153,24 @@ def test_exact_repeats_are_runs() -> None:
     assert [["layer3.1"], ["layer3.2"], ["layer3.3"], ["layer3.4"], ["layer3.5"]] in runs
 
 
+def test_a_device_that_was_asked_for_is_not_dropped_in_silence() -> None:
+    found = archprof.profile("lenet5", dtype="bfloat16")
+    told = "no roofline: T4 has no peak for bfloat16"
+    assert told in written([found], on=["t4", "h100-sxm"])
+    assert told not in written([found])
+    assert [str(roof.device) for roof in chapter(found, [find("t4"), find("h100-sxm")]).rooflines] == ["H100-SXM"]
+
+
+def test_claims_stand_beside_our_figures(tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    claims = "claims:\n  - {activations: 6, source: a}\n  - {params: 50, source: b}\n"
+    spec.write_text(
+        f"archprof: 1\nname: net\ninputs:\n  x: float32[8]\nsteps:\n  a: Linear(4)\n  b: Linear(2)\n{claims}"
+    )
+    rows = re.findall(r'<tr><th scope="row">(\w+)</th><td>(.*?)</td><td>(.*?)</td>', written([archprof.profile(spec)]))
+    assert rows == [("activations", "6", "6"), ("params", "50", "46")]  # 4 + 2 numbers; 4 x 9 + 2 x 5
+
+
 def test_memory_of_the_page_is_that_of_the_command() -> None:
     memory = described(chapter(archprof.profile("lenet5"), []))["memory"]["passes"][0]
     assert memory["peak"] == archprof.memory("lenet5").inference.peak_bytes

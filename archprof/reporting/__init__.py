@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archprof import outputs
+from archprof import figures, outputs
 from archprof.compare import MEASURES, both
 from archprof.devices import Device
 from archprof.devices.choice import find
@@ -20,6 +20,7 @@ from archprof.progress import Tell, nobody
 from archprof.renderers.picture import picture, source
 from archprof.renderers.report import Chapter, page
 from archprof.renderers.report.pieces import LABELS
+from archprof.renderers.rows import total_cell
 from archprof.reporting.field import seen
 from archprof.reporting.remembered import remembered
 from archprof.roofline import Roofline, roofline
@@ -79,7 +80,7 @@ def written(
     for name in reached:
         if name not in (names := [profile.model for profile in profiles]):
             raise UnknownName("network in this report", name, names)
-    devices = [find(name) for name in on or DEVICES]
+    devices = [find(name) for name in on]
     chapters = []
     for number, profile in enumerate(profiles):
         tell(profile.model, number / len(profiles))
@@ -92,19 +93,32 @@ def written(
 
 
 def chapter(profile: Profile, devices: Sequence[Device], train: str = "", accuracy: float | None = None) -> Chapter:
-    """Return all about one network; what cannot be had is missing with a reason."""
+    """Return all about one network; what cannot be had is missing with a reason.
+
+    Rooflines are those of `devices`, or of our own choice; who asked for a device that has none is told why.
+    """
     missing: dict[str, str] = {}
     drawn = _had(lambda: picture(profile, source(profile), "svg", {}).decode(), "picture", missing)
     memory = _had(lambda: remembered(profile, train), "memory", missing)
     field, warnings = _had(lambda: seen(profile), "receptive field", missing) or (None, ())
-    rooflines = _had(lambda: roofs(profile, devices), "roofline", missing) or ()
+    rooflines, without = _had(lambda: roofs(profile, devices or list(map(find, DEVICES))), "roofline", missing) or (
+        (),
+        [],
+    )
+    warnings = [*warnings, *(without if devices else ())]
     peak = None if memory is None else memory["passes"][0]["peak"]
     drawn = drawn[drawn.index("<svg") :] if drawn else ""
-    return Chapter(profile, drawn, rooflines, memory, peak, field, missing, warnings, accuracy)
+    claims = [
+        (claim, total_cell(profile, figures.MEASURES.get(claim.measure, ""), raw=True)) for claim in profile.claims
+    ]
+    return Chapter(profile, drawn, rooflines, memory, peak, field, missing, warnings, accuracy, claims)
 
 
-def roofs(profile: Profile, devices: Sequence[Device]) -> list[Roofline]:
-    """Return the rooflines of a network on those devices that have a peak for what it multiplies in."""
+def roofs(profile: Profile, devices: Sequence[Device]) -> tuple[list[Roofline], list[str]]:
+    """Return the rooflines of a network on those devices that have a peak for what it multiplies in, and why others have none.
+
+    Raises UserError where no device has one.
+    """
     found, errors = [], []
     for device in devices:
         try:
@@ -113,7 +127,7 @@ def roofs(profile: Profile, devices: Sequence[Device]) -> list[Roofline]:
             errors.append(error)
     if errors and not found:
         raise errors[0]
-    return found
+    return found, [f"no roofline: {error}" for error in errors]
 
 
 def totals(chapters: Sequence[Chapter]) -> list[list[str]]:
