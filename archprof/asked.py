@@ -146,5 +146,6 @@ def written(profiles: Sequence[Profile], into: Path, format: str, **view: Any) -
     from archprof.renderers import View
     from archprof.renderers.files import write
 
-    write(profiles, into, format, View(**view))
+    for remark in write(profiles, into, format, View(**view)):
+        click.echo(remark, err=True)
     click.echo(f"wrote {into}", err=True)

@@ -270,6 +270,24 @@ def test_a_file_that_cannot_be_is_told_before_any_work(output: str, monkeypatch,
     assert "nothing-here" not in result.stderr
 
 
+def test_a_picture_shows_what_the_table_would(profiled, tmp_path) -> None:
+    found = profiled("resnet18")
+    view = View(path="layer1", depth=1, sort="params")
+    write([found], tmp_path / "net.svg", "", view)
+    write([found], tmp_path / "net.dot", "", view)
+    svg, dot = ((tmp_path / name).read_text("utf-8") for name in ("net.svg", "net.dot"))
+    for text in (svg, dot):
+        assert "after layer1" in text
+        assert "share of parameters" in text
+        assert "layer2.0" not in text
+
+
+def test_remarks_on_a_picture_are_told(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(Profile, "draw", lambda *_, **__: ("less is drawn",))
+    result = CliRunner().invoke(main, ["show", "lenet5", "-o", str(tmp_path / "net.svg")])
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (0, "less is drawn")
+
+
 def test_show_writes_what_the_ending_says(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["show", "inception-direct", "-o", "net.graphml"])

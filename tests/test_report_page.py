@@ -191,6 +191,16 @@ def test_groups_of_the_graph_open_in_place_and_repeats_stand_once(opened: Any) -
     assert Path(download.value.path()).read_text("utf-8").startswith("<svg")
 
 
+def test_shares_inside_a_repeat_are_of_all_copies_as_its_own_is(opened: Any) -> None:
+    page = opened(address="#at=layer1.0.conv1&metric=macs")
+    conv = page.locator("svg.graph .node:not(.group) > title", has_text="layer1.0.conv1")
+    conv.first.wait_for(state="attached")
+    # 56 x 56 x 64 outputs of 64 x 9 products: 115,605,504 of 1,814,073,344, twice
+    assert conv.first.text_content().endswith("115.6 M each, 2 copies, 12.7%")
+    block = page.locator("svg.graph .node.group > title", has_text="layer1.0")
+    assert block.first.text_content().endswith("231.2 M each, 2 copies, 25.5%")
+
+
 def test_a_group_of_many_children_shows_the_next_ones_where_asked(opened: Any) -> None:
     page = opened("wide")
     nodes = page.locator("svg.graph .node:not(.more)")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from archprof.errors import UserError
 from archprof.outputs import in_folder, writing
 from archprof.renderers import RENDERERS, View
+from archprof.renderers.picture import asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,19 +53,23 @@ def ending_of(name: str) -> str:
     return max((ending for ending in endings() if name.endswith(ending)), key=len, default="")
 
 
-def write(profiles: Sequence[Profile], path: Path, format: str, view: View) -> None:
-    """Write profiles to a file: in `format`, or as its ending says; several one after another where that is text."""
+def write(profiles: Sequence[Profile], path: Path, format: str, view: View) -> tuple[str, ...]:
+    """Write profiles to a file: in `format`, or as its ending says; several one after another where that is text.
+
+    Returns what is to be said about it, such as that less is drawn than was asked for.
+    """
     ending = "" if format else ending_of(path.name)
     if len(profiles) > 1 and ending in {*BINARY, *PICTURES}:
         raise UserError(f"a {ending} file is about one model")
     with writing(path):
         if ending in PICTURES:
-            profiles[0].draw(path, metric="macs" if profiles[0].timing is None else "time")
-        elif ending in BINARY:
+            return profiles[0].draw(path, **asked(profiles[0], view))
+        if ending in BINARY:
             _table(profiles[0], path, view)
         else:
             show = RENDERERS[format or endings()[ending]].function
             path.write_text("\n".join(show(profile, view) for profile in profiles), "utf-8")
+    return ()
 
 
 def frame(profile: Profile, view: View) -> pd.DataFrame:

@@ -30,7 +30,7 @@ def write(picture: Composed, title: str, description: str) -> str:
     Raises UserError where it is more than Mermaid draws.
     """
     text = _Writer(picture.scene).write(picture, title, description)
-    edges = len(picture.scene.links)
+    edges = len(picture.scene.links) + len(picture.scene.outputs())
     if edges >= EDGES or len(text) > LETTERS:
         raise UserError(
             f"Mermaid draws fewer than {EDGES} edges and {LETTERS:,} letters, and these are {edges} and {len(text):,}: "
