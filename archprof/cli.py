@@ -18,6 +18,7 @@ from archprof.asked import (
     checked_output,
     chosen,
     default_format,
+    page,
     profiled,
     viewing,
     written,
@@ -154,8 +155,7 @@ def show(
     if into is not None:
         written(profiles, into, format_, path=path, **viewing(options, color))
     else:
-        pages = [profile.render(format_, path=path, **viewing(options, color)) for profile in profiles]
-        click.echo("\n".join(pages), nl=False)
+        click.echo(page(profiles, format_, path=path, **viewing(options, color)), nl=False)
     if failed:
         click.echo(f"error: {failed}; the table ends there", err=True)
         sys.exit(1)

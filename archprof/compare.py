@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from rich.text import Text
 from archprof import units
 from archprof.errors import UnknownName
 from archprof.renderers import View
+from archprof.renderers.delimited import separated
 from archprof.renderers.document import as_dict
 from archprof.renderers.rows import total_cell, usual
 from archprof.renderers.terminal import gaps_line, grid, printed, width_of
@@ -101,11 +100,8 @@ def as_delimited(separator: str) -> Callable[[Sequence[Profile], View], str]:
 
     def write(profiles: Sequence[Profile], view: View) -> str:
         names = measures(profiles, view)
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, delimiter=separator, lineterminator="\n")
-        writer.writerow(["model", *names, "ops", "gaps"])
-        writer.writerows([p.model, *(p.totals[m] for m in names), len(p.network), len(p.gaps)] for p in profiles)
-        return buffer.getvalue()
+        rows = [[p.model, *(p.totals[m] for m in names), len(p.network), len(p.gaps)] for p in profiles]
+        return separated([["model", *names, "ops", "gaps"], *rows], separator)
 
     return write
 

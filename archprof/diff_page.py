@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from archprof import units
 from archprof.changes.lines import NOWHERE, Line, apart, lines
 from archprof.changes.nouns import KINDS, Diff
 from archprof.errors import UnknownName
+from archprof.renderers.delimited import separated
 from archprof.renderers.markup import escaped
 from archprof.renderers.terminal import GAP, grid, printed, short, width_of
 
@@ -177,16 +176,14 @@ def as_delimited(separator: str) -> Callable[[Diff, View], str]:
 
     def write(diff: Diff, view: View) -> str:
         names = view.columns or _usual(diff)
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, delimiter=separator, lineterminator="\n")
         sides = [f"{name}_{side}" for name in names for side in ("before", "after", "delta")]
-        writer.writerow(["kind", "path_a", "path_b", "type", "what", *sides])
+        rows: list[list[object]] = [["kind", "path_a", "path_b", "type", "what", *sides]]
         for row in diff.rows:
             numbers = [
                 number for name in names for number in (row.before.get(name), row.after.get(name), row.delta(name))
             ]
-            writer.writerow([row.kind, row.path_a, row.path_b, row.type, row.what, *numbers])
-        return buffer.getvalue()
+            rows.append([row.kind, row.path_a, row.path_b, row.type, row.what, *numbers])
+        return separated(rows, separator)
 
     return write
 

@@ -67,9 +67,17 @@ def write(profiles: Sequence[Profile], path: Path, format: str, view: View) -> t
         if ending in BINARY:
             _table(profiles[0], path, view)
         else:
-            show = RENDERERS[format or endings()[ending]].function
-            path.write_text("\n".join(show(profile, view) for profile in profiles), "utf-8")
+            path.write_text(text(profiles, format or endings()[ending], view), "utf-8")
     return ()
+
+
+def text(profiles: Sequence[Profile], format: str, view: View) -> str:
+    """Return profiles in a format, one after another; rows for programs are one table, which says of which model each is."""
+    from archprof.renderers.delimited import SEPARATORS, delimited
+
+    if format in SEPARATORS and len(profiles) > 1:
+        return delimited(profiles, view, SEPARATORS[format])
+    return "\n".join(RENDERERS[format].function(profile, view) for profile in profiles)
 
 
 def frame(profile: Profile, view: View) -> pd.DataFrame:
