@@ -13,6 +13,7 @@ from archprof.errors import UnknownName
 from archprof.renderers import View
 from archprof.renderers.delimited import separated
 from archprof.renderers.document import as_dict
+from archprof.renderers.markup import escaped, pipes
 from archprof.renderers.rows import total_cell, usual
 from archprof.renderers.terminal import gaps_line, grid, printed, width_of
 
@@ -108,14 +109,9 @@ def as_delimited(separator: str) -> Callable[[Sequence[Profile], View], str]:
 
 def as_markdown(profiles: Sequence[Profile], view: View) -> str:
     """Return a Markdown table, one row a model."""
-    from tabulate import tabulate
-
     names = measures(profiles, view)
-    rows = [[p.model, *(both(profiles[0], p, m, raw=view.raw) for m in names)] for p in profiles]
-    return (
-        tabulate(rows, ["model", *names], "pipe", disable_numparse=True, colalign=["left", *["right"] * len(names)])
-        + "\n"
-    )
+    rows = [[escaped(p.model), *(both(profiles[0], p, m, raw=view.raw) for m in names)] for p in profiles]
+    return pipes(["model", *names], rows, texts=1) + "\n"
 
 
 def as_json(profiles: Sequence[Profile], view: View) -> str:  # noqa: ARG001 - documents are whole

@@ -13,7 +13,7 @@ from archprof.changes.lines import NOWHERE, Line, apart, lines
 from archprof.changes.nouns import KINDS, Diff
 from archprof.errors import UnknownName
 from archprof.renderers.delimited import separated
-from archprof.renderers.markup import escaped
+from archprof.renderers.markup import escaped, pipes
 from archprof.renderers.terminal import GAP, grid, printed, short, width_of
 
 if TYPE_CHECKING:
@@ -135,11 +135,9 @@ def as_table(diff: Diff, view: View) -> str:
 
 def as_markdown(diff: Diff, view: View) -> str:
     """Return Markdown for a pull request: the totals, the changes, and the long rest folded away."""
-    from tabulate import tabulate
-
     rows = [[escaped(cell) for cell in line] for line in summary(diff, view)]
     heads = ["", escaped(diff.a), escaped(diff.b), "change", ""]
-    totals = tabulate(rows, heads, "pipe", disable_numparse=True, colalign=["left", *["right"] * 4])
+    totals = pipes(heads, rows, texts=1)
     text = [f"### {escaped(diff.a)} → {escaped(diff.b)}", totals, *filter(None, [escaped(apart(diff))]), verdict(diff)]
     if not diff.is_same:
         shown, deep = _lines(diff, view), _lines(diff, view, view.depth or DEEP)
@@ -153,8 +151,6 @@ def as_markdown(diff: Diff, view: View) -> str:
 
 
 def _table(diff: Diff, shown: Sequence[Line], view: View) -> str:
-    from tabulate import tabulate
-
     names = view.columns or _usual(diff)
     rows = [
         [
@@ -166,9 +162,7 @@ def _table(diff: Diff, shown: Sequence[Line], view: View) -> str:
         ]
         for line in shown
     ]
-    heads = ["", "layer", "type", "what", *names]
-    aligned = ["left"] * 4 + ["right"] * len(names)
-    return tabulate(rows, heads, "pipe", disable_numparse=True, colalign=aligned)
+    return pipes(["", "layer", "type", "what", *names], rows, texts=4)
 
 
 def as_delimited(separator: str) -> Callable[[Diff, View], str]:

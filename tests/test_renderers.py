@@ -202,6 +202,8 @@ def test_hostile_names_stay_text_in_latex(hostile) -> None:
     page = hostile.render("latex")
     assert r"|a\_b\%\&\#\$\textbackslash \{\}" in page
     assert r"\caption{hostile\_net:" in page
+    named = dataclasses.replace(hostile, model="a<b|c>").render("latex")
+    assert r"\caption{a\textless{}b\textbar{}c\textgreater{}:" in named
 
 
 def test_hostile_names_stay_in_their_cell_in_markdown(hostile) -> None:

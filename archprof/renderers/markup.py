@@ -1,8 +1,9 @@
-"""Tables for pages: Markdown, written by pandas and tabulate."""
+"""Tables for pages: Markdown, written by tabulate."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from archprof.renderers import View, renderer
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 def markdown(profile: Profile, view: View) -> str:
     """Markdown table, as a pull request shows it."""
     frame = selected(profile, view).map(escaped)
-    return (
-        frame.to_markdown(
-            index=False, disable_numparse=True, colalign=["left"] * 3 + ["right"] * (len(frame.columns) - 3)
-        )
-        + "\n"
-    )
+    return pipes(list(frame.columns), frame.to_numpy().tolist(), texts=3) + "\n"
+
+
+def pipes(heads: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int) -> str:
+    """Return cells, escaped already, as a Markdown table whose first columns are `texts`, and all others numbers."""
+    from tabulate import tabulate
+
+    aligned = ["left"] * texts + ["right"] * (len(heads) - texts)
+    return tabulate(rows, heads, "pipe", disable_numparse=True, colalign=aligned)
 
 
 SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -37,6 +41,11 @@ def escaped(text: str) -> str:
     """
     line = " ".join(text.split())
     return SPECIAL.sub(lambda found: f"\\{found[0]}", line.replace("&", "&amp;").replace("<", "&lt;"))
+
+
+def printable(text: str, kept: str = "") -> str:
+    """Return `text` with a blank in place of every letter that does not print, but for those of `kept`."""
+    return "".join(letter if letter.isprintable() or letter in kept else " " for letter in text)
 
 
 def has_total(view: View) -> bool:

@@ -12,7 +12,7 @@ from archprof.renderers import View
 from archprof.result import Group, Profile, shape
 
 ENOUGH = 48
-"""Rows that a table has at most where the reader has not said how deep to go."""
+"""Rows at most of the deepest level that is open by itself; a terminal's table then leaves out what is small of them."""
 
 
 @dataclass(frozen=True, slots=True)

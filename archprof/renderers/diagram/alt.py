@@ -15,6 +15,7 @@ from archprof.errors import DrawingError
 from archprof.renderers.diagram.fuse import Box
 from archprof.renderers.diagram.labels import box_text, shape_text
 from archprof.renderers.diagram.sketch import is_input
+from archprof.renderers.markup import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,7 +87,7 @@ def accessible(svg: bytes, title: str, description: str) -> bytes:
     for name, text in (("desc", description), ("title", title)):
         element = document.createElement(name)
         element.setAttribute("id", f"{own}-{name}")
-        element.appendChild(document.createTextNode(_printable(text)))
+        element.appendChild(document.createTextNode(printable(text, "\n")))
         picture.insertBefore(element, picture.firstChild)
     return document.toxml(encoding="utf-8") + b"\n"
 
@@ -159,7 +160,3 @@ def _walk(node: Element) -> Iterator[Element]:
     for child in node.childNodes:
         yield child
         yield from _walk(child)
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)

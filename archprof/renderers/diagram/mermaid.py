@@ -9,10 +9,10 @@ import json
 from typing import TYPE_CHECKING
 
 from archprof.errors import UserError
-from archprof.renderers.diagram.dot import printable
 from archprof.renderers.diagram.scene import GROUP, INPUT, LETTER, OUTPUT, SIGN, Mark, Scene
 from archprof.renderers.diagram.sketch import Frame, Piece
 from archprof.renderers.diagram.wiring import column_frames
+from archprof.renderers.markup import printable
 
 if TYPE_CHECKING:
     from archprof.renderers.diagram.compose import Composed
