@@ -73,8 +73,8 @@ def broken(bound: Bound, after: Profile, diff: Diff | None = None) -> str:
     if TESTS[bound.test](value, bound.number) and not (missing and bound.test.startswith("<")):
         return f"{bound}: {after.model} has {units.written(value, unit)}"
     if missing:
-        least = units.written(value, unit)
-        return f"{bound}: nobody can tell, {after.model} has {missing} ops of unknown cost and {least} in the others"
+        least, ops = units.written(value, unit), units.several(missing, "op")
+        return f"{bound}: nobody can tell, {after.model} has {ops} of unknown cost and {least} in the others"
     return ""
 
 

@@ -89,7 +89,7 @@ def verdict(diff: Diff) -> str:
     counts = diff.counts()
     if diff.is_same:
         rest = f", {counts['moved']:,} under another name" if counts["moved"] else ""
-        return f"the same network: {sum(counts.values()):,} ops{rest}"
+        return f"the same network: {units.several(sum(counts.values()), 'op')}{rest}"
     return "ops: " + ", ".join(f"{counts[kind]:,} {kind}" for kind in KINDS if counts[kind])
 
 

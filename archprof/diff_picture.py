@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archprof import outputs
+from archprof import outputs, units
 from archprof.changes.lines import apart
 from archprof.changes.nouns import Change, Diff, Part
 from archprof.diff_page import SIGNS, in_percent, signed
@@ -54,7 +54,7 @@ def draw(diff: Diff, a: Profile, b: Profile, path: Path, depth: int | None = Non
 def described(diff: Diff) -> str:
     """Return what the picture shows in prose."""
     counts = diff.counts()
-    told = ", ".join(f"{counts[kind]} ops {kind}" for kind in SIGNS if counts[kind])
+    told = ", ".join(f"{units.several(counts[kind], 'op')} {kind}" for kind in SIGNS if counts[kind])
     rows = [f"{row.kind} {row.path}" + f" ({row.what})" * bool(row.what) for row in diff.rows if row.kind not in QUIET]
     return f"{told}. " + "; ".join(rows[:20]) + ("; ..." if len(rows) > 20 else "")
 

@@ -278,6 +278,15 @@ def test_rows_are_sorted_by_any_column_of_numbers() -> None:
     assert read(toys.timed(), sort="above")["name"] == ["slow", "small", "fast"]
 
 
+def test_one_op_is_no_ops() -> None:
+    toy = toys.Toy()
+    found = toys.profiled(toy.graph(toy.relu("a", toy.input("x", 1, 4))), "alone")
+    for page in ("table", "markdown", "latex", "dot"):
+        text = found.render(page)
+        assert "1 op" in text
+        assert "1 ops" not in text
+
+
 def test_text_has_no_order() -> None:
     with pytest.raises(UserError, match="'flag' is text and has no order"):
         toys.timed().render("table", columns=("flag",), sort="flag")

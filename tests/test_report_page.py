@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -419,6 +420,15 @@ def test_a_network_that_costs_nothing_says_so(opened: Any) -> None:
     assert "No kernel computes anything" in page.locator("#roofline").inner_text()
     assert "Positions" in page.locator("#field").inner_text()
     assert page.locator(".card.top tbody tr").first.inner_text().split()[-1] == "0"  # a share of nothing is not <0.1%
+
+
+def test_ticks_of_a_narrow_chart_stand_apart(opened: Any) -> None:
+    page = opened("several", viewport={"width": 320, "height": 900})
+    page.locator("#compare .chart svg").first.wait_for()
+    ends = page.evaluate("""[...document.querySelectorAll('#compare .chart svg text')].filter((text) => /^[\\d.]+\u00d7$/.test(text.textContent))
+        .map((text) => text.getBoundingClientRect()).map((box) => [box.left, box.right])""")
+    assert len(ends) >= 2
+    assert all(end + 4 < start for (_, end), (start, _) in itertools.pairwise(ends))
 
 
 @pytest.mark.parametrize("width", [320, 1280])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from archprof import units
 from archprof.renderers import View, renderer
 from archprof.renderers.rows import cell, columns_of, rows_of, total_cell, usual
 from archprof.result import Profile
@@ -62,7 +63,7 @@ def selected(profile: Profile, view: View) -> pd.DataFrame:
     cells = [
         [row.path, row.kind, row.shape, *(cell(profile, row, name, raw=view.raw) for name in columns)] for row in rows
     ]
-    total = ["total", f"{len(profile.network)} ops", "", *(total_cell(profile, name, raw=view.raw) for name in columns)]
     if has_total(view):
-        cells.append(total)
+        totals = (total_cell(profile, name, raw=view.raw) for name in columns)
+        cells.append(["total", units.several(len(profile.network), "op"), "", *totals])
     return pd.DataFrame(cells, columns=["layer", "type", "output", *columns])

@@ -219,7 +219,7 @@ def footer(profile: Profile, view: View, rows: list[Row], rest: Row | None, drop
     lines += profile.notes
     lines += [] if profile.timing is None else timed(profile, profile.timing)
     ops = len(profile.network)
-    parts = [f"{ops - len(rest.ops):,} of {ops:,} ops"] if rest else []
+    parts = [f"{ops - len(rest.ops):,} of {units.several(ops, 'op')}"] if rest else []
     if view.depth is None and any(row.is_group and not row.is_open for row in rows):
         parts.append(f"to depth {max(len(row.last) for row in rows)}")
     if parts:
@@ -289,7 +289,9 @@ def timed(profile: Profile, timing: Timing) -> list[str]:
     if load + threads > timing.machine.get("cores", load + threads) + 1 and timing.settings["clock"] == "wall":
         says.append(f"! other programs were running (load {load:.1f}): --threads 1 measures what this one takes itself")
     flags = profile.values["measured_flag"]
-    says += [f"{FLAGS[flag]}: {flags.count(flag)} of {len(flags)} ops" for flag in FLAGS if flag in flags]
+    says += [
+        f"{FLAGS[flag]}: {flags.count(flag)} of {units.several(len(flags), 'op')}" for flag in FLAGS if flag in flags
+    ]
     on = ", ".join(filter(None, [timing.machine.get("name", ""), units.several(threads, "thread") if threads else ""]))
     how = [name.replace("_", " ") for name, value in timing.settings.items() if value is True]
     how += [timing.settings["mode"], CLOCKS[timing.settings["clock"]]]

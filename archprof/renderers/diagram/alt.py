@@ -11,6 +11,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 from xml.dom import minidom
 
+from archprof import units
 from archprof.errors import DrawingError
 from archprof.renderers.diagram.fuse import Box
 from archprof.renderers.diagram.labels import box_text, shape_text
@@ -45,7 +46,9 @@ def prose(graph: Graph, sketch: Sketch, stages: Sequence[str], costs: Costs) -> 
     top = sorted((pair for pair in amounts if pair[0].value), key=lambda pair: -pair[0].value)[:COSTLIEST]
     listed = "; ".join(_costly(node, amount, costs) for amount, node in top if isinstance(node, Box))
     largest = f"Largest {'shares of ' * costs.adds_up}{costs.metric.name}"
-    unknown = f"The cost of {len(costs.unknown)} of {len(graph)} ops is unknown." if costs.unknown else ""
+    unknown = (
+        f"The cost of {len(costs.unknown)} of {units.several(len(graph), 'op')} is unknown." if costs.unknown else ""
+    )
     sentences = (
         f"Inputs: {inputs}." if inputs else "",
         f"In order: {', '.join(chain)}." if chain else "",

@@ -97,8 +97,9 @@ def top(profile: Profile) -> dict[str, Any]:
         )
     shown = sum(share for *_, share in rows)
     heads = [LABELS.get(name, name) for name in names]
+    ops = units.several(len(profile.network), "op")
     about = "none" if not profile.totals[metric] else f"{min(shown, 100):.1f} %"
-    return {"metric": LABELS.get(metric, metric), "heads": heads, "rows": rows, "ops": len(profile.network), "about": about,
+    return {"metric": LABELS.get(metric, metric), "heads": heads, "rows": rows, "ops": ops, "about": about,
             "gaps": gaps_line(profile)}  # fmt: skip
 
 

@@ -174,7 +174,7 @@ export function FieldPanel({ store }: { store: Store }) {
   const at = Math.min(axis, found.axes.length - 1);
   const inside = new Set(store.node.id === -1 ? [] : store.node.ops);
   const points = found.op.map((op: number, i: number) => ({ op, depth: found.depth[i], size: found.size[i][at], stride: found.stride[i][at], whole: found.is_whole[i][at], name: model.raw.ops.name[op] }));
-  if (!points.length) return <section class="card" id="field" aria-label="Receptive field"><h2>Receptive field by depth</h2><p class="note">No op sees more of {found.input} than its own position{found.unknown ? `; of ${found.unknown} ops it is not known` : ""}.</p></section>;
+  if (!points.length) return <section class="card" id="field" aria-label="Receptive field"><h2>Receptive field by depth</h2><p class="note">No op sees more of {found.input} than its own position{found.unknown ? `; of ${count(found.unknown)} op${found.unknown === 1 ? "" : "s"} it is not known` : ""}.</p></section>;
   const links = found.links.map(([a, b]: [number, number]) => ({ x1: points[a].depth, y1: points[a].size, x2: points[b].depth, y2: points[b].size }));
   const differ = found.size.some((row: number[]) => new Set(row).size > 1) || new Set(found.sizes).size > 1;
   return (
@@ -182,7 +182,7 @@ export function FieldPanel({ store }: { store: Store }) {
       <div class="head"><h2 id="field-heading">Receptive field by depth</h2>
         {differ && found.axes.length > 1 && <label class="check">axis <select value={String(at)} onChange={(event: any) => setAxis(Number(event.currentTarget.value))}>{found.axes.map((n: number, i: number) => <option value={String(i)}>{n} ({found.sizes[i]})</option>)}</select></label>}
       </div>
-      <p class="note">Positions of {found.input} that one output sees, first to last, as if the input had no borders; hollow dots see all of it{found.unknown ? `; of ${found.unknown} ops it is not known` : ""}.</p>
+      <p class="note">Positions of {found.input} that one output sees, first to last, as if the input had no borders; hollow dots see all of it{found.unknown ? `; of ${count(found.unknown)} op${found.unknown === 1 ? "" : "s"} it is not known` : ""}.</p>
       <Chart deps={[model, at, state.node, state.model]} label={`Receptive field by depth of ${model.raw.name}`} pick={(d) => d.op !== undefined && store.select(d.op)} make={(width) => Plot.plot({
         width, height: 340, marginLeft: 52, marginBottom: 36, style: STYLE,
         x: { label: "depth, in ops that widen it \u2192", domain: [0, Math.max(1, ...found.depth)], ticks: Math.min(6, Math.max(1, ...found.depth)), tickFormat: plain },

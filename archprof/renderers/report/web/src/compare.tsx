@@ -30,7 +30,7 @@ export function ComparePanel({ store }: { store: Store }) {
       <p class="note">Bars are multiples of {names[0]}; there are none of what it has an unknown amount of.</p>
       <Chart deps={[]} label={`Totals as multiples of ${names[0]}`} make={(width) => Plot.plot({
         width, height: 26 * names.length * MEASURES.length * 0.72 + 60, marginLeft: width < 500 ? 92 : 130, marginRight: 90, style: STYLE,
-        x: { grid: true, label: null, axis: "bottom", tickFormat: (d: number) => `${d}\u00d7`, ticks: 5 }, y: { axis: null, padding: 0.12 }, fy: { label: null, domain: MEASURES.map((name) => store.label(name)), padding: 0.22 },
+        x: { grid: true, label: null, axis: "bottom", tickFormat: (d: number) => `${d}\u00d7`, ticks: width < 500 ? 2 : 5 }, y: { axis: null, padding: 0.12 }, fy: { label: null, domain: MEASURES.map((name) => store.label(name)), padding: 0.22 },
         marks: [
           Plot.barX(rows, { x: "value", y: "name", fy: "measure", fill: (d: any) => `var(--s${d.i})`, fillOpacity: 0.85 }),
           Plot.text(rows, { x: "value", y: "name", fy: "measure", text: "text", textAnchor: "start", dx: 5, fill: "var(--ink)" }),
