@@ -158,10 +158,19 @@ def checked_output(output: str, format: str) -> Path:
     return in_folder(Path(output)) if format else checked(output)
 
 
+def page(profiles: Sequence[Profile], format: str, **view: Any) -> str:
+    """Return profiles in a format as they are printed."""
+    from archprof.renderers import View
+    from archprof.renderers.files import text
+
+    return text(profiles, format, View(**view))
+
+
 def written(profiles: Sequence[Profile], into: Path, format: str, **view: Any) -> None:
     """Write profiles to a file, and say so."""
     from archprof.renderers import View
     from archprof.renderers.files import write
 
-    write(profiles, into, format, View(**view))
+    for remark in write(profiles, into, format, View(**view)):
+        click.echo(remark, err=True)
     click.echo(f"wrote {into}", err=True)

@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Mapping
@@ -72,8 +73,8 @@ def broken(bound: Bound, after: Profile, diff: Diff | None = None) -> str:
     if TESTS[bound.test](value, bound.number) and not (missing and bound.test.startswith("<")):
         return f"{bound}: {after.model} has {units.written(value, unit)}"
     if missing:
-        least = units.written(value, unit)
-        return f"{bound}: nobody can tell, {after.model} has {missing} ops of unknown cost and {least} in the others"
+        least, ops = units.written(value, unit), units.several(missing, "op")
+        return f"{bound}: nobody can tell, {after.model} has {ops} of unknown cost and {least} in the others"
     return ""
 
 
@@ -86,13 +87,22 @@ def _change(bound: Bound, diff: Diff | None, unit: str) -> str:
     delta = after - before if bound.column == "ops" else diff.delta(bound.column)
     if delta is None:
         return f"{bound}: nobody can tell, since ops of unknown cost changed"
-    if bound.is_percent and not before:
+    is_least = bound.is_percent and bound.column in diff.partial[0]
+    if bound.is_percent and not before and not is_least:
         return f"{bound}: {diff.a} has none" if delta and TESTS[bound.test](delta, 0) else ""
-    value = 100 * delta / before if bound.is_percent else delta
-    if not TESTS[bound.test](value, bound.number):
+    value = delta
+    if bound.is_percent:
+        value = 100 * delta / before if before else math.copysign(math.inf, delta) if delta else 0
+    tests = [TESTS[bound.test](end, bound.number) for end in ((value, 0) if is_least else (value,))]
+    if not any(tests):
         return ""
-    said = f"{value:+.4g}%" if bound.is_percent else f"{'+' * (delta > 0)}{units.written(delta, unit)}"
-    sides = " -> ".join(units.written(number, unit) for number in (before, after))
+    if not all(tests):  # of more than is known the percentage lies between both
+        return f"{bound}: nobody can tell, since {diff.a} has ops of unknown cost"
+    said = f"{value:+.4g}%" if bound.is_percent and not is_least else f"{'+' * (delta > 0)}{units.written(delta, unit)}"
+    sides = " -> ".join(
+        ">" * (bound.column in partial) + units.written(number, unit)
+        for partial, number in zip(diff.partial, (before, after), strict=True)
+    )
     return f"{bound}: {said} ({sides})"
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import click
 
-from archprof import __version__
+from archprof import __version__, units
 from archprof.asked import (
     check_format,
     check_several,
     checked_output,
     chosen,
     default_format,
+    page,
     profiled,
     viewing,
     written,
@@ -80,7 +81,9 @@ def _told(ctx: click.Context) -> Iterator[None]:
         click.echo(f"error: {error}", err=True)
         ctx.exit(1)
     except ModelError as error:
-        click.echo(f"error: {error}; {len(error.profile.network)} ops ran before (show prints them)", err=True)
+        click.echo(
+            f"error: {error}; {units.several(len(error.profile.network), 'op')} ran before (show prints them)", err=True
+        )
         ctx.exit(1)
     except UserError as error:
         text = str(error)
@@ -155,8 +158,7 @@ def show(
     if into is not None:
         written(profiles, into, format_, path=path, **viewing(options, color))
     else:
-        pages = [profile.render(format_, path=path, **viewing(options, color)) for profile in profiles]
-        click.echo("\n".join(pages), nl=False)
+        click.echo(page(profiles, format_, path=path, **viewing(options, color)), nl=False)
     if failed:
         click.echo(f"error: {failed}; the table ends there", err=True)
         sys.exit(1)

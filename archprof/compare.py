@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +11,9 @@ from rich.text import Text
 from archprof import units
 from archprof.errors import UnknownName
 from archprof.renderers import View
+from archprof.renderers.delimited import separated
 from archprof.renderers.document import as_dict
+from archprof.renderers.markup import escaped, pipes
 from archprof.renderers.rows import total_cell, usual
 from archprof.renderers.terminal import gaps_line, grid, printed, width_of
 
@@ -92,7 +92,7 @@ def both(first: Profile, p: Profile, measure: str, *, raw: bool) -> str:
     text = total_cell(p, measure, raw=raw)
     if p is first:
         return text
-    is_known = not any(value is None for profile in (first, p) for value in profile.values[measure])
+    is_known = measure not in first.partial | p.partial
     return f"{text} ({ratio(p.totals[measure], first.totals[measure]) if is_known else '-'})"
 
 
@@ -101,25 +101,17 @@ def as_delimited(separator: str) -> Callable[[Sequence[Profile], View], str]:
 
     def write(profiles: Sequence[Profile], view: View) -> str:
         names = measures(profiles, view)
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, delimiter=separator, lineterminator="\n")
-        writer.writerow(["model", *names, "ops", "gaps"])
-        writer.writerows([p.model, *(p.totals[m] for m in names), len(p.network), len(p.gaps)] for p in profiles)
-        return buffer.getvalue()
+        rows = [[p.model, *(p.totals[m] for m in names), len(p.network), len(p.gaps)] for p in profiles]
+        return separated([["model", *names, "ops", "gaps"], *rows], separator)
 
     return write
 
 
 def as_markdown(profiles: Sequence[Profile], view: View) -> str:
     """Return a Markdown table, one row a model."""
-    from tabulate import tabulate
-
     names = measures(profiles, view)
-    rows = [[p.model, *(both(profiles[0], p, m, raw=view.raw) for m in names)] for p in profiles]
-    return (
-        tabulate(rows, ["model", *names], "pipe", disable_numparse=True, colalign=["left", *["right"] * len(names)])
-        + "\n"
-    )
+    rows = [[escaped(p.model), *(both(profiles[0], p, m, raw=view.raw) for m in names)] for p in profiles]
+    return pipes(["model", *names], rows, texts=1) + "\n"
 
 
 def as_json(profiles: Sequence[Profile], view: View) -> str:  # noqa: ARG001 - documents are whole

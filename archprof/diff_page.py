@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +12,8 @@ from archprof import units
 from archprof.changes.lines import NOWHERE, Line, apart, lines
 from archprof.changes.nouns import KINDS, Diff
 from archprof.errors import UnknownName
-from archprof.renderers.markup import escaped
+from archprof.renderers.delimited import separated
+from archprof.renderers.markup import escaped, pipes
 from archprof.renderers.terminal import GAP, grid, printed, short, width_of
 
 if TYPE_CHECKING:
@@ -66,15 +65,20 @@ def part_of(delta: int | None, before: int) -> str:
     return f"{delta / before:+.1%}"
 
 
+def in_percent(diff: Diff, name: str) -> str:
+    """Return the difference of a column in percent of the total before; nothing where that is a lower bound only."""
+    return "" if name in diff.partial[0] else part_of(diff.delta(name), diff.totals[name][0])
+
+
 def summary(diff: Diff, view: View) -> list[list[str]]:
     """Return a line a total: name, before, after, difference, percent."""
     found = []
     for name in view.columns or [name for name in SUMMARY if name in diff.totals]:
         unit, totals = diff.columns[name], diff.totals[name]
-        marks = [">" * bool(gaps and name not in {"params", "param_bytes"}) for gaps in diff.gaps]
+        marks = [">" * (name in partial) for partial in diff.partial]
         sides = [mark + units.written(total, unit, raw=view.raw) for mark, total in zip(marks, totals, strict=True)]
         delta = diff.delta(name)
-        found.append([name, *sides, signed(delta, unit, raw=view.raw), part_of(delta, totals[0])])
+        found.append([name, *sides, signed(delta, unit, raw=view.raw), in_percent(diff, name)])
     counts = diff.counts()
     before, after = (sum(counts.values()) - counts[kind] for kind in ("added", "removed"))
     return [*found, ["ops", f"{before:,}", f"{after:,}", signed(after - before, ""), part_of(after - before, before)]]
@@ -85,7 +89,7 @@ def verdict(diff: Diff) -> str:
     counts = diff.counts()
     if diff.is_same:
         rest = f", {counts['moved']:,} under another name" if counts["moved"] else ""
-        return f"the same network: {sum(counts.values()):,} ops{rest}"
+        return f"the same network: {units.several(sum(counts.values()), 'op')}{rest}"
     return "ops: " + ", ".join(f"{counts[kind]:,} {kind}" for kind in KINDS if counts[kind])
 
 
@@ -97,7 +101,7 @@ def as_table(diff: Diff, view: View) -> str:
     for line in summary(diff, view):
         totals.add_row(*map(Text, line))
     below = [Text(text) for text in filter(None, (apart(diff), verdict(diff)))]
-    below += [Text(f"! {gaps} ops of unknown cost in {name}: totals are lower bounds")
+    below += [Text(f"! {units.several(gaps, 'op')} of unknown cost in {name}: totals are lower bounds")
               for name, gaps in zip((diff.a, diff.b), diff.gaps, strict=True) if gaps]  # fmt: skip
     if diff.is_same:
         return printed([totals, *below], view).lstrip("\n")
@@ -131,11 +135,9 @@ def as_table(diff: Diff, view: View) -> str:
 
 def as_markdown(diff: Diff, view: View) -> str:
     """Return Markdown for a pull request: the totals, the changes, and the long rest folded away."""
-    from tabulate import tabulate
-
     rows = [[escaped(cell) for cell in line] for line in summary(diff, view)]
     heads = ["", escaped(diff.a), escaped(diff.b), "change", ""]
-    totals = tabulate(rows, heads, "pipe", disable_numparse=True, colalign=["left", *["right"] * 4])
+    totals = pipes(heads, rows, texts=1)
     text = [f"### {escaped(diff.a)} → {escaped(diff.b)}", totals, *filter(None, [escaped(apart(diff))]), verdict(diff)]
     if not diff.is_same:
         shown, deep = _lines(diff, view), _lines(diff, view, view.depth or DEEP)
@@ -149,8 +151,6 @@ def as_markdown(diff: Diff, view: View) -> str:
 
 
 def _table(diff: Diff, shown: Sequence[Line], view: View) -> str:
-    from tabulate import tabulate
-
     names = view.columns or _usual(diff)
     rows = [
         [
@@ -162,9 +162,7 @@ def _table(diff: Diff, shown: Sequence[Line], view: View) -> str:
         ]
         for line in shown
     ]
-    heads = ["", "layer", "type", "what", *names]
-    aligned = ["left"] * 4 + ["right"] * len(names)
-    return tabulate(rows, heads, "pipe", disable_numparse=True, colalign=aligned)
+    return pipes(["", "layer", "type", "what", *names], rows, texts=4)
 
 
 def as_delimited(separator: str) -> Callable[[Diff, View], str]:
@@ -172,16 +170,14 @@ def as_delimited(separator: str) -> Callable[[Diff, View], str]:
 
     def write(diff: Diff, view: View) -> str:
         names = view.columns or _usual(diff)
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, delimiter=separator, lineterminator="\n")
         sides = [f"{name}_{side}" for name in names for side in ("before", "after", "delta")]
-        writer.writerow(["kind", "path_a", "path_b", "type", "what", *sides])
+        rows: list[list[object]] = [["kind", "path_a", "path_b", "type", "what", *sides]]
         for row in diff.rows:
             numbers = [
                 number for name in names for number in (row.before.get(name), row.after.get(name), row.delta(name))
             ]
-            writer.writerow([row.kind, row.path_a, row.path_b, row.type, row.what, *numbers])
-        return buffer.getvalue()
+            rows.append([row.kind, row.path_a, row.path_b, row.type, row.what, *numbers])
+        return separated(rows, separator)
 
     return write
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archprof import outputs
+from archprof import outputs, units
 from archprof.changes.lines import apart
 from archprof.changes.nouns import Change, Diff, Part
-from archprof.diff_page import SIGNS, part_of, signed
+from archprof.diff_page import SIGNS, in_percent, signed
 from archprof.graph import Edge, Graph
 from archprof.records import Column, Op
 from archprof.renderers.diagram import Paint, accessible, compose, render
@@ -54,7 +54,7 @@ def draw(diff: Diff, a: Profile, b: Profile, path: Path, depth: int | None = Non
 def described(diff: Diff) -> str:
     """Return what the picture shows in prose."""
     counts = diff.counts()
-    told = ", ".join(f"{counts[kind]} ops {kind}" for kind in SIGNS if counts[kind])
+    told = ", ".join(f"{units.several(counts[kind], 'op')} {kind}" for kind in SIGNS if counts[kind])
     rows = [f"{row.kind} {row.path}" + f" ({row.what})" * bool(row.what) for row in diff.rows if row.kind not in QUIET]
     return f"{told}. " + "; ".join(rows[:20]) + ("; ..." if len(rows) > 20 else "")
 
@@ -187,7 +187,7 @@ def _totals(diff: Diff) -> list[str]:
     said = []
     for column, unit in (("macs", "MACs"), ("params", "params")):
         delta = diff.delta(column)
-        percent = part_of(delta, diff.totals[column][0])
-        said.append(f"{signed(delta, 'count')} {unit}" + f" ({percent})" * bool(percent))
+        part = in_percent(diff, column)
+        said.append(f"{signed(delta, 'count')} {unit}" + f" ({part})" * bool(part))
     counts = diff.counts()
     return [" · ".join(said), ", ".join(f"{counts[kind]} {kind}" for kind in SIGNS if counts[kind])]

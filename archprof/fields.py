@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
+from archprof import units
 from archprof.receptive import ANYWHERE, Field, Fields, by_axis
 from archprof.renderers import View
 from archprof.renderers.terminal import grid, percent, printed, short
@@ -31,7 +32,7 @@ def page(profile: Profile, found: Fields, view: View) -> str:
     rows: list[tuple[str, ...]] = [("op", "type", "output", "size", "stride", "padding", "of input", "")]
     listed = [(ops[number], short(ops[number].name), ops[number].layer or ops[number].kind) for number in numbers]
     if view.path and len(listed) > 1:
-        listed.insert(0, (ops[numbers[-1]], short(view.path), f"{len(listed)} ops"))
+        listed.insert(0, (ops[numbers[-1]], short(view.path), units.several(len(listed), "op")))
     for op, name, kind in listed:
         fields = found.fields[op.name]
         cells = ["?", "?", "?", "?", "unknown"] if fields is None else described(fields, found.sizes)
@@ -51,7 +52,7 @@ def page(profile: Profile, found: Fields, view: View) -> str:
         below.append(Text(f"! {len(found.warnings) - SHOWN} more branches do not line up"))
     if found.unknown:
         names = ", ".join(found.unknown[:SHOWN])
-        below.append(Text(f"! {len(found.unknown)} ops see nobody knows what: {names}"))
+        below.append(Text(f"! of {units.several(len(found.unknown), 'op')} nobody knows what they see: {names}"))
     below.append(
         Text(
             "size = positions of the receptive field from the first to the last, as if the input had no borders; padding = "

@@ -35,7 +35,7 @@ def page(profile: Profile, by: str, view: View) -> str:
     shown = [units.written(value, unit) for value in (found.length, found.total)]
     line = (
         f"{profile.model}: the longest path by {by} has {shown[0]} of {shown[1]} and {len(ops)} of "
-        f"{len(profile.network)} ops; parallelism {units.digits(found.parallelism)}"
+        f"{units.several(len(profile.network), 'op')}; parallelism {units.digits(found.parallelism)}"
     )
     lines = table("costliest ops on it", "type", by, "of the path")
     for number in sorted(costly):

@@ -145,8 +145,7 @@ def place(kernel: Kernel) -> tuple[float, float] | None:
 
 def reached(profile: Profile, kernel: Kernel) -> tuple[float, float] | None:
     """Return where its dot is by the time that its ops were measured to take; None where they were not."""
-    times = profile.values.get("measured_s")
-    seconds = sum(times[number] or 0.0 for number in kernel.ops) if times is not None else 0.0
+    seconds = kernel.measured_s(profile.values.get("measured_s"))
     return (kernel.intensity, kernel.work / seconds) if kernel.intensity and kernel.work and seconds else None
 
 

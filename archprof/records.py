@@ -197,6 +197,10 @@ class Timing:
     peak_bytes: int | None = None
 
 
+TEXT = ("text", "shape")
+"""Units of what is no number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A measure of an op: its name, unit (`count`, `bytes`, `s`, `FLOP/B`, `shape`, `text`), how it totals, what it means.
@@ -210,6 +214,11 @@ class Column:
     total: str
     meaning: str
     parts: tuple[str, str] = ("", "")
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether its values are no numbers."""
+        return self.unit in TEXT
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from archprof import units
 from archprof.errors import UserError, nearest
 from archprof.graph import Graph
-from archprof.records import Claim, Column, Op, Timing, Unknown
+from archprof.records import TEXT, Claim, Column, Op, Timing, Unknown
 
 if TYPE_CHECKING:
     import os
@@ -85,6 +85,16 @@ class Profile:
         summed = [name for name, column in self.columns.items() if column.total not in {"none", "output"}]
         return {name: self.total(name, ops) + self.outside.get(name, 0) for name in summed}
 
+    @cached_property
+    def summed(self) -> tuple[str, ...]:
+        """The columns that add up: a part has a share of them, which it has of no rate and no largest value, total or not."""
+        return tuple(name for name, column in self.columns.items() if column.total == "sum")
+
+    @cached_property
+    def partial(self) -> frozenset[str]:
+        """The columns whose total is a lower bound only, marked `>`: of some op nobody knows the value."""
+        return frozenset(name for name, values in self.values.items() if None in values)
+
     def total(self, column: str, ops: Sequence[int] | Iterator[int]) -> Any:
         """Return a column's total over those ops of the given numbers that are known, as its `total` says."""
         how = self.columns[column].total
@@ -139,7 +149,7 @@ class Profile:
             "layer": [op.layer for op in ops],
             "output_shape": [shape(op) for op in ops],
         }
-        numbers = {name: self._series(name, values) for name, values in self.values.items()}
+        numbers = {name: typed(values, self.columns[name].unit) for name, values in self.values.items()}
         return pd.DataFrame(described | numbers, index=pd.Index([op.name for op in ops], name="name"))
 
     def by_module(self, depth: int = 1) -> pandas.DataFrame:
@@ -166,14 +176,8 @@ class Profile:
         for name, values in self.values.items():
             if self.columns[name].total == "output":
                 sums[name] = [values[numbers[-1]] for numbers in groups.values()]
-        columns = {name: self._series(name, values) for name, values in sums.items()}
+        columns = {name: typed(values, self.columns[name].unit) for name, values in sums.items()}
         return pd.DataFrame(columns, index=pd.Index(list(groups), name="module"))
-
-    def _series(self, column: str, values: Sequence[Any]) -> Any:
-        import pandas as pd
-
-        types: dict[str, Any] = {"count": "Int64", "bytes": "Int64", "s": "Float64", "FLOP/B": "Float64"}
-        return pd.array(list(values), dtype=types.get(self.columns[column].unit, "object"))
 
     @cached_property
     def tree(self) -> Group:
@@ -310,3 +314,16 @@ def shape(op: Op) -> str:
     '1x8x4x4'
     """
     return ", ".join(map(str, op.outputs))
+
+
+def typed(values: Sequence[Any], unit: str) -> Any:
+    """Return the values of a column in a unit as pandas keeps them: whole numbers, numbers or text, unknown ones missing.
+
+    >>> [typed(values, unit).dtype.name for values, unit in (([1, None], "bytes"), ([0.5], "FLOP/s"), (["3x3"], "shape"))]
+    ['Int64', 'Float64', 'string']
+    """
+    import pandas as pd
+
+    if unit in TEXT:
+        return pd.array([None if value is None else units.written(value, unit) for value in values], dtype="string")
+    return pd.array(list(values), dtype="Int64" if unit in {"count", "bytes"} else "Float64")

@@ -53,6 +53,10 @@ class Kernel:
         """FLOPs per byte moved; None where nothing is moved."""
         return self.work / sum(self.moved) if sum(self.moved) else None
 
+    def measured_s(self, times: Sequence[float | None] | None) -> float:
+        """The sum of what its ops were measured to take, all of whom its work is of; 0 where nobody knows."""
+        return sum(times[number] or 0.0 for number in self.ops) if times is not None else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Roofline:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from archprof.asked import check_format, checked_output, default_format, profiled, signalled, viewing, written
+from archprof.asked import check_format, checked_output, default_format, page, profiled, signalled, viewing, written
 from archprof.errors import UserError
 from archprof.options import (
     FLOATS,
@@ -75,7 +75,7 @@ def signal(
         raise UserError("--metric draws one network into a file: -o x.svg")
     profiles = [signalled(model, options) for model in models]
     if output is None:
-        click.echo("\n".join(p.render(format_, path=path, **viewing(options, color)) for p in profiles), nl=False)
+        click.echo(page(profiles, format_, path=path, **viewing(options, color)), nl=False)
         return
     if metric:
         columns_of(profiles[0], [metric])

@@ -79,10 +79,10 @@ def duration(value: float) -> str:
 def several(number: int, what: str) -> str:
     """Return a number of things in words.
 
-    >>> several(1, "thread"), several(2, "thread")
-    ('1 thread', '2 threads')
+    >>> several(1, "thread"), several(2000, "thread")
+    ('1 thread', '2,000 threads')
     """
-    return f"{number} {what}{'s' * (number != 1)}"
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def written(value: object, unit: str, *, raw: bool = False) -> str:

@@ -111,8 +111,9 @@ def test_options_change_the_model(cli) -> None:
 def test_several_models_follow_each_other(cli) -> None:
     code, out, _ = cli("show", "chain.yaml", "shared.yaml")
     assert code == 0
-    assert [line.partition("\t")[0] for line in out.splitlines()] == [
-        "name", "conv", "relu", "flatten", "fc", "", "name", "first", "again", "last",
+    assert [line.split("\t")[:2] for line in out.splitlines()] == [
+        ["model", "name"], ["chain", "conv"], ["chain", "relu"], ["chain", "flatten"], ["chain", "fc"],
+        ["shared", "first"], ["shared", "again"], ["shared", "last"],
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pandas as pd
@@ -60,6 +61,11 @@ def test_programs_get_whole_numbers_and_the_number_of_gaps(profiled, tmp_path) -
     }  # fmt: skip
     assert frame.loc["gap", "gaps"] == 1
     assert compare([profiled("chain")], "csv").startswith("model,params,")
+
+
+def test_a_name_stays_in_its_cell_in_markdown(profiled) -> None:
+    named = dataclasses.replace(profiled("chain"), model="a|b<i>")
+    assert "| a\\|b&lt;i>" in compare([named, profiled("gap")], "markdown")
 
 
 def test_json_is_a_list_of_whole_documents(pair) -> None:

@@ -79,6 +79,15 @@ def test_more_than_mermaid_draws_is_refused() -> None:
         text_of(toy.graph(at), everything=True)
 
 
+def test_a_line_to_an_output_is_an_edge_too() -> None:
+    toy = Toy()
+    at = toy.input("x", 1, 4, 1, 1)
+    for number in range(499):
+        at = toy.conv(f"l{number}", at, 4 + number % 5)
+    with pytest.raises(UserError, match="these are 500 and"):  # 499 lines into convolutions and one out of the last
+        text_of(toy.graph(at), everything=True)
+
+
 @pytest.mark.parametrize("name", ["residual", "branches", "towers", "unknown"])
 def test_mermaid_draws_it(name: str, draw) -> None:
     graph = getattr(toys, name)()

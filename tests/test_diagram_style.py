@@ -11,7 +11,8 @@ import toys
 from archprof.errors import UserError
 from archprof.renderers.diagram import STYLES, Paint, diagram
 from archprof.renderers.diagram.sketch import Frame, Piece
-from archprof.renderers.diagram.style import contrast
+from archprof.renderers.diagram.style import contrast, level
+from archprof.renderers.picture import source
 
 
 def attributes(dot: str, name: str) -> dict[str, str]:
@@ -75,3 +76,10 @@ def test_paints_by_function_know_all_ops_of_a_part() -> None:
 def test_an_unknown_style_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="style is auto or paper or detail or dark, not 'neon'"):
         diagram(toys.towers(), title="t", style="neon")
+
+
+def test_a_share_below_nothing_has_the_palest_colour() -> None:
+    # `above` is 0.3, -0.1 and 0.2 of 0.4
+    text = source(toys.timed(), metric="above", fold="none")
+    assert "-25.0 %" in text
+    assert level(-0.25) == level(0) == 0

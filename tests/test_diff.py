@@ -20,7 +20,7 @@ from archprof.bounds import broken, parsed
 from archprof.changes import KINDS, Diff, Part, diff
 from archprof.changes.lines import apart, lines
 from archprof.cli import main
-from archprof.diff_page import render
+from archprof.diff_page import render, summary
 from archprof.diff_picture import FILLS, composed, merged
 from archprof.records import Facts, Tensor, Unknown
 from archprof.renderers import View
@@ -162,6 +162,24 @@ def test_what_is_unknown_has_no_difference() -> None:
     assert other.delta("macs") is None
     assert other.delta("params") == 0
     assert other.gaps == (0, 1)
+
+
+def test_nobody_knows_a_percentage_of_a_lower_bound() -> None:
+    # b: 16 x 16 outputs of 8 or 16 channels, each of 4 x 9 products: 73,728 or 147,456; a makes 4 x 16 x 16 numbers
+    found = diff(net(("a", "unknown"), ("b", "conv", 8)), net(("a", "unknown"), ("b", "conv", 16)))
+    lines = {line[0]: line[1:] for line in summary(found, View())}
+    assert lines["macs"] == [">73.73 k", ">147.5 k", "+73.73 k", ""]
+    assert lines["activation_bytes"] == ["12.00 KiB", "20.00 KiB", "+8.000 KiB", "+66.7%"]  # 4 bytes a number
+    assert "1 op of unknown cost" in render(found, "table", View())
+    after = net(("a", "unknown"), ("b", "conv", 16))
+    for bound, said in (
+        ("macs>+5%", "nobody can tell, since toy has ops of unknown cost"),
+        ("macs>+150%", ""),  # of what is known it is 100 %, and of more it is less
+        ("macs<+150%", "+73.73 k (>73.73 k -> >147.5 k)"),
+        ("macs>+70k", "+73.73 k (>73.73 k -> >147.5 k)"),
+        ("activation_bytes>+60%", "+66.67% (12.00 KiB -> 20.00 KiB)"),
+    ):
+        assert broken(parsed(bound), after, found) == (said and f"{bound}: {said}")
 
 
 def test_weights_that_no_op_reads_have_a_row(profiled) -> None:

@@ -147,7 +147,7 @@ def test_model_explorer_takes_the_numbers(profiled) -> None:
 
 def test_what_is_unknown_is_no_number_for_model_explorer(hostile) -> None:
     assert "odd" not in json.loads(hostile.render("model-explorer-data"))[hostile.model]["results"]
-    with pytest.raises(UserError, match="no column that adds up"):
+    with pytest.raises(UserError, match="no column 'speed'"):
         hostile.render("model-explorer-data", sort="speed")
 
 
@@ -175,8 +175,20 @@ def test_there_are_stacks_of_every_metric(metric: str, profiled) -> None:
     stacks = [line.rsplit(" ", 1) for line in found.render("folded", sort=metric).splitlines()]
     column = "activation_bytes" if metric == "bytes" else metric
     assert sum(int(weight) for _, weight in stacks) == found.totals[column]
-    with pytest.raises(UserError, match="no column that adds up"):
+    with pytest.raises(UserError, match="no column 'speed'"):
         found.render("folded", sort="speed")
+
+
+@pytest.mark.parametrize("format", ["folded", "speedscope"])
+@pytest.mark.parametrize(("column", "said"), [("rate", "does not add up"), ("above", "below 0"), ("flag", "is text")])
+def test_what_does_not_add_up_makes_no_stack(format: str, column: str, said: str) -> None:
+    with pytest.raises(UserError, match=f"'{column}' .*{said}"):
+        toys.timed().render(format, sort=column)
+
+
+def test_model_explorer_shows_what_does_not_add_up() -> None:
+    (data,) = json.loads(toys.timed().render("model-explorer-data", sort="rate")).values()
+    assert data["results"]["fast"] == {"value": 500.0}
 
 
 @pytest.mark.parametrize("name", ["resnet18", "bert-base", "hostile", "gap"])
@@ -208,6 +220,17 @@ def test_pandas_reads_tables_back(ending: str, profiled, tmp_path) -> None:
     assert pd.api.types.is_integer_dtype(table["macs"].dtype)
 
 
+@pytest.mark.parametrize("ending", ["parquet", "xlsx"])
+def test_what_was_measured_is_a_number(ending: str, tmp_path) -> None:
+    pytest.importorskip("pyarrow" if ending == "parquet" else "openpyxl")
+    table = read(written(toys.timed(), tmp_path / f"net.{ending}"))
+    assert all(pd.api.types.is_numeric_dtype(table[name]) for name in ("seconds", "rate", "above", "rms"))
+    assert list(table["rate"]) == [200, 500, 100]
+    assert table["rms"].sum() == 1  # that of `fast` is missing
+    assert list(toys.timed().table["flag"]) == ["", "odd", ""]
+    assert toys.timed().by_module()["rate"].dtype == "Float64"
+
+
 @pytest.mark.parametrize("ending", ["csv", "tsv", "parquet", "xlsx"])
 def test_hostile_names_come_back_from_tables(ending: str, hostile, tmp_path) -> None:
     if ending in {"parquet", "xlsx"}:
@@ -218,6 +241,8 @@ def test_hostile_names_come_back_from_tables(ending: str, hostile, tmp_path) -> 
     if ending == "xlsx":  # a spreadsheet cannot hold control characters
         wanted[4] = "nul\ufffd\ufffd[31m"
         assert b"<f>" not in zipfile.ZipFile(path).read("xl/worksheets/sheet1.xml")  # and `=1+1` is no formula
+    if ending in {"csv", "tsv"}:
+        wanted[2] = "'=1+1\"'"  # nor is it in a spreadsheet that opens this
     assert names == wanted
     assert pd.isna(read(path)["macs"].iloc[-1])
 
@@ -245,6 +270,42 @@ def test_a_file_that_cannot_be_is_told_before_any_work(output: str, monkeypatch,
     result = CliRunner().invoke(main, ["show", "nothing-here", "-o", output])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "nothing-here" not in result.stderr
+
+
+def test_several_models_are_one_table_for_programs(profiled, tmp_path) -> None:
+    chain, gap = profiled("chain"), profiled("gap")
+    write([chain, gap], tmp_path / "x.tsv", "", View(columns=("macs",)))
+    table = read(tmp_path / "x.tsv")
+    assert list(table.columns) == ["model", "name", "type", "output_shape", "macs"]
+    assert list(table["model"]) == ["chain"] * 4 + ["gap"] * 4
+    assert list(table["name"]) == [op.name for op in (*chain.network.ops, *gap.network.ops)]
+    write([chain, toys.timed()], tmp_path / "x.csv", "", View())
+    assert list(read(tmp_path / "x.csv")["seconds"].dropna()) == [0.5, 0.2, 0.1]  # the first has no such column
+
+
+def test_show_prints_one_table_into_a_pipe() -> None:
+    result = CliRunner().invoke(main, ["show", "lenet5", "lenet5-1998", "--columns", "macs"])
+    lines = result.stdout.splitlines()
+    assert lines[0].split("\t")[:2] == ["model", "name"]
+    assert {line.split("\t")[0] for line in lines[1:]} == {"lenet5", "lenet5-1998"}
+
+
+def test_a_picture_shows_what_the_table_would(profiled, tmp_path) -> None:
+    found = profiled("resnet18")
+    view = View(path="layer1", depth=1, sort="params")
+    write([found], tmp_path / "net.svg", "", view)
+    write([found], tmp_path / "net.dot", "", view)
+    svg, dot = ((tmp_path / name).read_text("utf-8") for name in ("net.svg", "net.dot"))
+    for text in (svg, dot):
+        assert "after layer1" in text
+        assert "share of parameters" in text
+        assert "layer2.0" not in text
+
+
+def test_remarks_on_a_picture_are_told(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(Profile, "draw", lambda *_, **__: ("less is drawn",))
+    result = CliRunner().invoke(main, ["show", "lenet5", "-o", str(tmp_path / "net.svg")])
+    assert (result.exit_code, result.stderr.splitlines()[0]) == (0, "less is drawn")
 
 
 def test_show_writes_what_the_ending_says(monkeypatch, tmp_path) -> None:

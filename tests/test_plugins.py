@@ -74,7 +74,7 @@ def test_layer_rule_analysis_and_format_of_a_plug_in_work_together(tmp_path) -> 
     assert "sizes" not in found.totals
     assert found.render("names") == "a\nb\n"
     assert "1x8" in found.render("table", columns=("rank", "sizes"))
-    assert list(found.table["sizes"]) == [(1, 8), (1, 2)]
+    assert list(found.table["sizes"]) == ["1x8", "1x2"]
     assert "sizes" not in found.by_module()
 
 

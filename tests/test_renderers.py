@@ -202,6 +202,8 @@ def test_hostile_names_stay_text_in_latex(hostile) -> None:
     page = hostile.render("latex")
     assert r"|a\_b\%\&\#\$\textbackslash \{\}" in page
     assert r"\caption{hostile\_net:" in page
+    named = dataclasses.replace(hostile, model="a<b|c>").render("latex")
+    assert r"\caption{a\textless{}b\textbar{}c\textgreater{}:" in named
 
 
 def test_hostile_names_stay_in_their_cell_in_markdown(hostile) -> None:
@@ -256,3 +258,44 @@ def test_pages_do_not_depend_on_the_hash_seed(folder) -> None:
         for seed in ("0", "1")
     }  # fmt: skip
     assert len(pages) == 1
+
+
+def test_no_row_has_a_share_of_what_does_not_add_up() -> None:
+    # 210 FLOPs in 0.8 s are 262.5 FLOP/s in all, of which 500 FLOP/s would be 190.5 %
+    found = toys.timed()
+    for page in ("table", "html"):
+        text = found.render(page, columns=("macs", "rate"), sort="rate")
+        assert text.index("fast") < text.index("slow") < text.index("small")
+        assert "share" not in text
+        assert "%" not in text
+        assert "share of macs" in found.render(page, columns=("macs", "rate"))
+    assert found.summed[-2:] == ("seconds", "above")
+    assert not {"rate", "rms", "flag"} & set(found.summed)
+
+
+def test_rows_are_sorted_by_any_column_of_numbers() -> None:
+    assert read(toys.timed(), sort="rms")["name"] == ["small", "slow", "fast"]  # nobody knows that of `fast`
+    assert read(toys.timed(), sort="above")["name"] == ["slow", "small", "fast"]
+
+
+def test_one_op_is_no_ops() -> None:
+    toy = toys.Toy()
+    found = toys.profiled(toy.graph(toy.relu("a", toy.input("x", 1, 4))), "alone")
+    for page in ("table", "markdown", "latex", "dot"):
+        text = found.render(page)
+        assert "1 op" in text
+        assert "1 ops" not in text
+
+
+def test_text_has_no_order() -> None:
+    with pytest.raises(UserError, match="'flag' is text and has no order"):
+        toys.timed().render("table", columns=("flag",), sort="flag")
+
+
+def test_a_time_below_nothing_has_its_number_and_no_bar() -> None:
+    # 0.3, -0.1 and 0.2 are 0.4 in all: 75 %, -25 % and 50 %
+    lines = toys.timed().render("table", columns=("above",), sort="above").splitlines()
+    (fast,) = [line for line in lines if line.startswith(" fast")]
+    assert fast.endswith(" -25.0%")
+    assert not set("█▏▎▍▌▋▊▉") & set(fast)
+    assert [line[-6:] for line in lines if line.startswith((" slow", " small"))] == [" 75.0%", " 50.0%"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -17,8 +18,11 @@ from torch import nn
 
 import archprof
 from archprof.cli import main
+from archprof.devices.choice import find
+from archprof.records import Column
+from archprof.renderers.report import Chapter, pieces
 from archprof.renderers.report.data import described
-from archprof.reporting import chapter, report, written
+from archprof.reporting import chapter, report, totals, written
 
 ROOT = Path(__file__).parents[1]
 WEB = ROOT / "archprof" / "renderers" / "report" / "web"
@@ -99,6 +103,20 @@ def test_the_intensity_is_the_work_by_the_bytes_moved() -> None:
     assert intensity == f"{32768 / 11264:.3f} FLOP/B"
 
 
+def test_a_kernel_was_measured_with_all_that_rides_along() -> None:
+    found = archprof.profile(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), (2, 4))
+    (both,) = described(chapter(found, [find("T4")]))["rooflines"]["kernels"]["size"]
+    assert both == 2
+    assert described(chapter(found, [find("T4")]))["rooflines"]["kernels"]["measured_s"] is None
+    column = Column("measured_s", "s", "sum", "how long")
+    timed = dataclasses.replace(
+        found,
+        columns={**found.columns, "measured_s": column},
+        values={**found.values, "measured_s": [0.5, 0.25]},
+    )
+    assert described(chapter(timed, [find("T4")]))["rooflines"]["kernels"]["measured_s"] == [0.75]
+
+
 def test_accuracy_is_told_as_given(tmp_path: Path) -> None:
     words = ["report", "lenet5", "-o", str(tmp_path / "x.html"), "--accuracy", "lenet5=99.05"]
     assert CliRunner().invoke(main, words).exit_code == 0
@@ -141,6 +159,24 @@ def test_exact_repeats_are_runs() -> None:
     assert [["layer3.1"], ["layer3.2"], ["layer3.3"], ["layer3.4"], ["layer3.5"]] in runs
 
 
+def test_a_device_that_was_asked_for_is_not_dropped_in_silence() -> None:
+    found = archprof.profile("lenet5", dtype="bfloat16")
+    told = "no roofline: T4 has no peak for bfloat16"
+    assert told in written([found], on=["t4", "h100-sxm"])
+    assert told not in written([found])
+    assert [str(roof.device) for roof in chapter(found, [find("t4"), find("h100-sxm")]).rooflines] == ["H100-SXM"]
+
+
+def test_claims_stand_beside_our_figures(tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    claims = "claims:\n  - {activations: 6, source: a}\n  - {params: 50, source: b}\n"
+    spec.write_text(
+        f"archprof: 1\nname: net\ninputs:\n  x: float32[8]\nsteps:\n  a: Linear(4)\n  b: Linear(2)\n{claims}"
+    )
+    rows = re.findall(r'<tr><th scope="row">(\w+)</th><td>(.*?)</td><td>(.*?)</td>', written([archprof.profile(spec)]))
+    assert rows == [("activations", "6", "6"), ("params", "50", "46")]  # 4 + 2 numbers; 4 x 9 + 2 x 5
+
+
 def test_memory_of_the_page_is_that_of_the_command() -> None:
     memory = described(chapter(archprof.profile("lenet5"), []))["memory"]["passes"][0]
     assert memory["peak"] == archprof.memory("lenet5").inference.peak_bytes
@@ -154,6 +190,15 @@ def test_several_networks_are_compared() -> None:
     (diff,) = data(pages)["diffs"]
     assert [(row["status"], row["b"]) for row in diff["rows"]] == [("added", "reduction"), ("changed", "conv")]
     assert sum(row["delta"]["macs"] for row in diff["rows"]) == 12_443_648 - 120_422_400
+
+
+def test_marks_are_those_of_the_comparison(profiled) -> None:
+    rows = {row[0]: row[1:] for row in totals([Chapter(profiled("chain")), Chapter(profiled("gap"))])}
+    assert rows["MACs"] == ["5.328 k", ">56 (-)"]
+    assert rows["Activation bytes"] == ["1.164 KiB", "56 B (0.04698x)"]  # 1,192 bytes, and 4 + 4 + 4 + 2 numbers
+    cards = {label: (amount, exact) for label, amount, exact, _ in pieces.cards(Chapter(profiled("gap")))}
+    assert cards["MACs"] == (">56", "")
+    assert cards["Activations"] == ("56 B", "56 bytes")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -189,6 +190,16 @@ def test_groups_of_the_graph_open_in_place_and_repeats_stand_once(opened: Any) -
     with page.expect_download() as download:
         page.get_by_role("button", name="SVG").click()
     assert Path(download.value.path()).read_text("utf-8").startswith("<svg")
+
+
+def test_shares_inside_a_repeat_are_of_all_copies_as_its_own_is(opened: Any) -> None:
+    page = opened(address="#at=layer1.0.conv1&metric=macs")
+    conv = page.locator("svg.graph .node:not(.group) > title", has_text="layer1.0.conv1")
+    conv.first.wait_for(state="attached")
+    # 56 x 56 x 64 outputs of 64 x 9 products: 115,605,504 of 1,814,073,344, twice
+    assert conv.first.text_content().endswith("115.6 M each, 2 copies, 12.7%")
+    block = page.locator("svg.graph .node.group > title", has_text="layer1.0")
+    assert block.first.text_content().endswith("231.2 M each, 2 copies, 25.5%")
 
 
 def test_a_group_of_many_children_shows_the_next_ones_where_asked(opened: Any) -> None:
@@ -409,6 +420,15 @@ def test_a_network_that_costs_nothing_says_so(opened: Any) -> None:
     assert "No kernel computes anything" in page.locator("#roofline").inner_text()
     assert "Positions" in page.locator("#field").inner_text()
     assert page.locator(".card.top tbody tr").first.inner_text().split()[-1] == "0"  # a share of nothing is not <0.1%
+
+
+def test_ticks_of_a_narrow_chart_stand_apart(opened: Any) -> None:
+    page = opened("several", viewport={"width": 320, "height": 900})
+    page.locator("#compare .chart svg").first.wait_for()
+    ends = page.evaluate("""[...document.querySelectorAll('#compare .chart svg text')].filter((text) => /^[\\d.]+\u00d7$/.test(text.textContent))
+        .map((text) => text.getBoundingClientRect()).map((box) => [box.left, box.right])""")
+    assert len(ends) >= 2
+    assert all(end + 4 < start for (_, end), (start, _) in itertools.pairwise(ends))
 
 
 @pytest.mark.parametrize("width", [320, 1280])

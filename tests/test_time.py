@@ -392,6 +392,16 @@ def test_the_table_shows_times_and_what_the_pass_took() -> None:
     assert "1 thread)" in result.stdout
 
 
+def test_a_timed_table_sorts_by_what_was_measured() -> None:
+    words = ["time", "lenet5", "--device", "cpu", "--threads", "1", "--budget", "0.2", "--sort", "achieved_flops_per_s"]
+    result = CliRunner().invoke(main, [*words, "--format", "table"])
+    assert result.exit_code == 0
+    assert "share" not in result.stdout
+    result = CliRunner().invoke(main, [*words, "--format", "folded"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'achieved_flops_per_s' does not add up" in result.stderr
+
+
 def test_a_picture_may_be_coloured_by_time(tmp_path: Path, lenet) -> None:
     lenet.draw(tmp_path / "x.svg", metric="time")
     assert "share of time" in (tmp_path / "x.svg").read_text()

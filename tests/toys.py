@@ -5,11 +5,11 @@ They carry facts made of literal arithmetic, not those of the rules.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archprof.analyses import ANALYSES
 from archprof.graph import Graph
-from archprof.records import Facts, Op, Tensor, Unknown, Weight, contraction
+from archprof.records import Column, Facts, Op, Tensor, Unknown, Weight, contraction
 from archprof.result import Profile
 
 
@@ -124,6 +124,34 @@ def unknown() -> Graph:
     at = toy.conv("conv", toy.input("image", 1, 3, 8, 8), 4)
     at = toy.op("mystery", "warp", [at], toy.tensors[at], Unknown("no rule for warp"), layer="Warp")
     return toy.graph(toy.conv("head", at, 2, kernel=1))
+
+
+def timed() -> Profile:
+    """Three ops with columns as a timed run has: work by seconds, a time that is below 0, a number and a text of its own each.
+
+    The rates are 100 / 0.5 s, 100 / 0.2 s and 10 / 0.1 s.
+    """
+    toy = Toy()
+    at = toy.input("x", 1, 4)
+    for name, macs in (("slow", 100), ("fast", 100), ("small", 10)):
+        at = toy.op(name, "linear", [at], Tensor((1, 4)), Facts(macs=macs, flops=macs))
+    found = profiled(toy.graph(at), "timed")
+    columns = (
+        Column("seconds", "s", "sum", "how long"),
+        Column("rate", "FLOP/s", "ratio", "how fast", ("flops", "seconds")),
+        Column("above", "s", "sum", "how late"),
+        Column("rms", "", "none", "how large"),
+        Column("flag", "text", "none", "what is odd"),
+    )
+    values = {
+        "seconds": [0.5, 0.2, 0.1],
+        "rate": [200.0, 500.0, 100.0],
+        "above": [0.3, -0.1, 0.2],
+        "rms": [0.25, None, 0.75],
+        "flag": ["", "odd", ""],
+    }
+    more = {column.name: column for column in columns}
+    return replace(found, columns={**found.columns, **more}, values={**found.values, **values})
 
 
 def profiled(graph: Graph, model: str = "toy") -> Profile:

@@ -31,10 +31,9 @@ def diff(a: Profile, b: Profile) -> Diff:
     >>> found.delta("macs")
     -107978752
     """
-    columns = {name: column.unit for name, column in a.columns.items()
-               if column.total == "sum" and name in b.columns}  # fmt: skip
+    columns = {name: a.columns[name].unit for name in a.summed if name in b.columns}
     rows, places = rows_of(a, b, match(a.network, b.network), list(columns))
     rows += outside(a, b, list(columns))
     totals = {name: (a.totals[name], b.totals[name]) for name in columns}
     gaps = (len(a.gaps), len(b.gaps))
-    return Diff(a.model, b.model, columns, totals, tuple(rows), tree(a, b, rows, places), gaps)
+    return Diff(a.model, b.model, columns, totals, tuple(rows), tree(a, b, rows, places), gaps, (a.partial, b.partial))

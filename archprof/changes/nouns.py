@@ -80,7 +80,8 @@ class Part:
 class Diff:
     """Two networks beside each other: `rows` has every op of both once, `root` the same as one tree of modules.
 
-    `totals` are (before, after) by column, as the profiles have them; `columns` says in which units.
+    `totals` are (before, after) by column, as the profiles have them; `columns` says in which units, and `partial` which
+    totals of either are lower bounds only.
     """
 
     a: str
@@ -90,6 +91,7 @@ class Diff:
     rows: tuple[Change, ...]
     root: Part
     gaps: tuple[int, int] = (0, 0)
+    partial: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
     def delta(self, column: str) -> int | None:
         """Return the difference of the totals; None where an op whose cost is unknown was changed, added or removed."""

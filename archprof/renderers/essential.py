@@ -18,7 +18,7 @@ LITTLE = 0.01
 SCREEN = 16
 """So many ops are shown whatever they cost: with heading and footer they fit a terminal of 24 lines."""
 MOST = 32
-"""Rows that a table has at most where the reader has not said how deep to go."""
+"""With more rows that matter, modules are shut from the deepest level up, but none that `rows.ENOUGH` leaves open."""
 
 
 def essential_rows(profile: Profile, view: View, measures: Sequence[str]) -> tuple[list[Row], Row | None]:
@@ -30,7 +30,7 @@ def essential_rows(profile: Profile, view: View, measures: Sequence[str]) -> tup
     if view.everything or view.depth is not None or view.top is not None:
         return rows_of(profile, view), None
     if view.sort:
-        return _split(profile, rows_of(profile, view), [view.sort])
+        return _split(profile, rows_of(profile, view), [view.sort] if view.sort in profile.summed else measures)
     whole = rows_of(profile, dataclasses.replace(view, depth=depth_of(profile)))
     rows, rest = _split(profile, whole, measures)
     least = fitting_depth(profile, view)

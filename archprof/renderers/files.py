@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archprof.errors import UserError
 from archprof.outputs import in_folder, writing
 from archprof.renderers import RENDERERS, View
+from archprof.renderers.picture import asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,19 +53,31 @@ def ending_of(name: str) -> str:
     return max((ending for ending in endings() if name.endswith(ending)), key=len, default="")
 
 
-def write(profiles: Sequence[Profile], path: Path, format: str, view: View) -> None:
-    """Write profiles to a file: in `format`, or as its ending says; several one after another where that is text."""
+def write(profiles: Sequence[Profile], path: Path, format: str, view: View) -> tuple[str, ...]:
+    """Write profiles to a file: in `format`, or as its ending says; several one after another where that is text.
+
+    Returns what is to be said about it, such as that less is drawn than was asked for.
+    """
     ending = "" if format else ending_of(path.name)
     if len(profiles) > 1 and ending in {*BINARY, *PICTURES}:
         raise UserError(f"a {ending} file is about one model")
     with writing(path):
         if ending in PICTURES:
-            profiles[0].draw(path, metric="macs" if profiles[0].timing is None else "time")
-        elif ending in BINARY:
+            return profiles[0].draw(path, **asked(profiles[0], view))
+        if ending in BINARY:
             _table(profiles[0], path, view)
         else:
-            show = RENDERERS[format or endings()[ending]].function
-            path.write_text("\n".join(show(profile, view) for profile in profiles), "utf-8")
+            path.write_text(text(profiles, format or endings()[ending], view), "utf-8")
+    return ()
+
+
+def text(profiles: Sequence[Profile], format: str, view: View) -> str:
+    """Return profiles in a format, one after another; rows for programs are one table, which says of which model each is."""
+    from archprof.renderers.delimited import SEPARATORS, delimited
+
+    if format in SEPARATORS and len(profiles) > 1:
+        return delimited(profiles, view, SEPARATORS[format])
+    return "\n".join(RENDERERS[format].function(profile, view) for profile in profiles)
 
 
 def frame(profile: Profile, view: View) -> pd.DataFrame:
@@ -72,17 +85,13 @@ def frame(profile: Profile, view: View) -> pd.DataFrame:
     import pandas as pd
 
     from archprof.renderers.delimited import records
+    from archprof.result import typed
 
     header, rows = records(profile, view)
-    types: dict[str, Any] = {"count": "Int64", "bytes": "Int64", "s": "Float64", "FLOP/B": "Float64"}
-    found: dict[str, Any] = {}
+    found = {}
     for place, name in enumerate(header):
         cells = [row[place] for row in rows]
-        unit = profile.columns[name].unit if name in profile.columns else "text"
-        if unit in types:
-            found[name] = pd.array(cells, dtype=types[unit])
-        else:
-            found[name] = pd.array([None if cell is None else str(cell) for cell in cells], dtype="string")
+        found[name] = typed(cells, profile.columns[name].unit if name in profile.columns else "text")
     return pd.DataFrame(found)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from archprof.records import Op
 from archprof.renderers import View, renderer
-from archprof.renderers.stacks import metric_of
+from archprof.renderers.stacks import column_of
 from archprof.result import Profile
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def model_explorer(profile: Profile, view: View) -> str:  # noqa: ARG001 - a gra
 @renderer("model-explorer-data", ".node-data.json", is_whole=True)
 def model_explorer_data(profile: Profile, view: View) -> str:
     """One measure of every op for Model Explorer's graph, with the diagram's colours: --sort says which (macs)."""
-    metric = metric_of(profile, view)
+    metric = column_of(profile, view)
     ids = _ids(profile)
     known = zip(profile.network.ops, profile.values[metric], strict=True)
     results = {ids[op.name]: {"value": value} for op, value in known if value is not None}

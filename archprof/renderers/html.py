@@ -21,13 +21,13 @@ TEMPLATE = """\
 <caption style="text-align: left">{{ heading }}{% if gaps %}<br><strong>{{ gaps }}</strong>{% endif %}
 {%- for note in notes %}<br>{{ note }}{% endfor %}</caption>
 <thead><tr><th style="text-align: left">layer</th><th style="text-align: left">type</th><th>output</th>
-{%- for name in columns %}<th>{{ name }}</th>{% endfor %}<th>share of {{ metric }}</th></tr></thead>
+{%- for name in columns %}<th>{{ name }}</th>{% endfor %}{% if metric %}<th>share of {{ metric }}</th>{% endif %}</tr></thead>
 <tbody>
 {%- for row, cells, share in rows %}
 <tr><td style="text-align: left; padding-left: {{ row.last|length }}em">
 {%- if row.is_group %}<strong>{{ row.name }}</strong>{% else %}{{ row.name }}{% endif %}</td>
 <td style="text-align: left">{{ row.kind }}</td><td>{{ row.shape }}</td>
-{%- for cell in cells %}<td>{{ cell }}</td>{% endfor %}<td>{{ share }}</td></tr>
+{%- for cell in cells %}<td>{{ cell }}</td>{% endfor %}{% if metric %}<td>{{ share }}</td>{% endif %}</tr>
 {%- endfor %}
 </tbody></table>
 """
@@ -60,10 +60,10 @@ def html(profile: Profile, view: View) -> str:
     columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
     shown = rows_of(profile, view)
     metric = share_of(profile, view, columns)
-    whole = profile.totals[metric] or 1
+    whole = profile.totals.get(metric) or 1
     rows = []
     for row in shown:
-        number = value(profile, row, metric)
+        number = value(profile, row, metric) if metric else 0
         share = "-" if number is None else percent(number / whole) if number else ""
         rows.append((row, [cell(profile, row, name, raw=view.raw) for name in columns], share))
     page = jinja2.Environment(autoescape=True).from_string(TEMPLATE)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archprof import units
 from archprof.renderers import View, renderer
-from archprof.renderers.markup import has_total, selected
+from archprof.renderers.markup import has_total, printable, selected
 from archprof.renderers.rows import Row, columns_of, is_partial, rows_of, total_cell, usual, value
 from archprof.result import Profile
 
@@ -24,6 +24,7 @@ PAGE = 45
 """Rows that fit a page."""
 SPECIAL = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
 }  # fmt: skip
 """How LaTeX writes a letter that means something to it; pandas escapes cells, but no caption."""
 
@@ -31,14 +32,14 @@ SPECIAL = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
 @renderer("latex", ".tex")
 def latex(profile: Profile, view: View) -> str:
     """LaTeX table with booktabs rules and a caption; a longtable where it is longer than a page."""
-    frame = selected(profile, view).map(_printable)
+    frame = selected(profile, view).map(printable)
     return _written(profile, view, frame, ["r"] * (len(frame.columns) - 3), ["booktabs"])
 
 
 @renderer("siunitx")
 def siunitx(profile: Profile, view: View) -> str:
     """LaTeX table whose numbers siunitx aligns on their points, one unit a column."""
-    frame = selected(profile, view).map(_printable)
+    frame = selected(profile, view).map(printable)
     names = columns_of(profile, view.columns or usual(profile, ("params", "macs", "flops")))
     rows, heads, columns = rows_of(profile, view), [], []
     for name in names:
@@ -115,8 +116,4 @@ def _written(profile: Profile, view: View, frame: pd.DataFrame, columns: Sequenc
 
 
 def _escaped(text: str) -> str:
-    return "".join(SPECIAL.get(letter, letter) for letter in _printable(text))
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return "".join(SPECIAL.get(letter, letter) for letter in printable(text))

@@ -1,10 +1,12 @@
-"""Tables for pages: Markdown, written by pandas and tabulate."""
+"""Tables for pages: Markdown, written by tabulate."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from archprof import units
 from archprof.renderers import View, renderer
 from archprof.renderers.rows import cell, columns_of, rows_of, total_cell, usual
 from archprof.result import Profile
@@ -17,12 +19,15 @@ if TYPE_CHECKING:
 def markdown(profile: Profile, view: View) -> str:
     """Markdown table, as a pull request shows it."""
     frame = selected(profile, view).map(escaped)
-    return (
-        frame.to_markdown(
-            index=False, disable_numparse=True, colalign=["left"] * 3 + ["right"] * (len(frame.columns) - 3)
-        )
-        + "\n"
-    )
+    return pipes(list(frame.columns), frame.to_numpy().tolist(), texts=3) + "\n"
+
+
+def pipes(heads: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int) -> str:
+    """Return cells, escaped already, as a Markdown table whose first columns are `texts`, and all others numbers."""
+    from tabulate import tabulate
+
+    aligned = ["left"] * texts + ["right"] * (len(heads) - texts)
+    return tabulate(rows, heads, "pipe", disable_numparse=True, colalign=aligned)
 
 
 SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -39,6 +44,11 @@ def escaped(text: str) -> str:
     return SPECIAL.sub(lambda found: f"\\{found[0]}", line.replace("&", "&amp;").replace("<", "&lt;"))
 
 
+def printable(text: str, kept: str = "") -> str:
+    """Return `text` with a blank in place of every letter that does not print, but for those of `kept`."""
+    return "".join(letter if letter.isprintable() or letter in kept else " " for letter in text)
+
+
 def has_total(view: View) -> bool:
     """Tell whether the rows are the whole network, so that a total stands below them."""
     return not view.path and view.top is None
@@ -53,7 +63,7 @@ def selected(profile: Profile, view: View) -> pd.DataFrame:
     cells = [
         [row.path, row.kind, row.shape, *(cell(profile, row, name, raw=view.raw) for name in columns)] for row in rows
     ]
-    total = ["total", f"{len(profile.network)} ops", "", *(total_cell(profile, name, raw=view.raw) for name in columns)]
     if has_total(view):
-        cells.append(total)
+        totals = (total_cell(profile, name, raw=view.raw) for name in columns)
+        cells.append(["total", units.several(len(profile.network), "op"), "", *totals])
     return pd.DataFrame(cells, columns=["layer", "type", "output", *columns])

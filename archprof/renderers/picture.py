@@ -22,7 +22,13 @@ SUFFIXES = (".svg", ".pdf", ".png", ".dot", ".mmd", ".tex")
 @renderer("dot", ".dot")
 def dot(profile: Profile, view: View) -> str:
     """Graphviz source of the diagram."""
-    return source(profile, depth=view.depth, metric=view.sort or "macs")
+    return source(profile, **asked(profile, view))
+
+
+def asked(profile: Profile, view: View) -> dict[str, Any]:
+    """Return what a view asks of a diagram: how deep, of which module alone, and coloured by what."""
+    metric = view.sort or ("macs" if profile.timing is None else "time")
+    return {"depth": view.depth, "focus": view.path, "metric": metric}
 
 
 def source(profile: Profile, **options: Any) -> str:

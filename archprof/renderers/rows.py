@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from archprof import units
-from archprof.errors import UnknownName
+from archprof.errors import UnknownName, UserError
 from archprof.renderers import View
 from archprof.result import Group, Profile, shape
 
 ENOUGH = 48
-"""Rows that a table has at most where the reader has not said how deep to go."""
+"""Rows at most of the deepest level that is open by itself; a terminal's table then leaves out what is small of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,19 @@ def rows_of(profile: Profile, view: View) -> list[Row]:
     depth = fitting_depth(profile, view) if view.depth is None else view.depth
     rows = list(walk(profile, subtree(profile, view.path), depth, fold=view.fold and not view.sort))
     if view.sort:
-        if view.sort not in profile.totals:
-            raise UnknownName("column", view.sort, profile.totals)
-        leaves = sorted(leaves_of(rows), key=lambda row: -profile.total(view.sort, row.ops))
+        leaves = largest_first(profile, leaves_of(rows), view.sort)
         rows = [Row(row.path, row.path, row.kind, row.shape, row.ops, is_group=row.is_group) for row in leaves]
     return rows[: view.top] if view.top is not None else rows
+
+
+def largest_first(profile: Profile, rows: Sequence[Row], column: str) -> list[Row]:
+    """Return rows by a column, those without a value last; raise UserError for a column that is not there or has no order."""
+    if column not in profile.columns:
+        raise UnknownName("column", column, profile.columns)
+    if profile.columns[column].is_text:
+        raise UserError(f"{column!r} is text and has no order, so no rows can be sorted by it")
+    found = [(row, value(profile, row, column)) for row in rows]
+    return [row for row, _ in sorted(found, key=lambda pair: (pair[1] is None, -(pair[1] or 0)))]
 
 
 def leaves_of(rows: Sequence[Row]) -> list[Row]:
@@ -186,10 +194,15 @@ def columns_of(profile: Profile, names: Iterable[str]) -> list[str]:
 
 
 def share_of(profile: Profile, view: View, columns: Sequence[str]) -> str:
-    """Return the column that a table's share is of: the one it is sorted by, time, MACs, or else the first that adds up."""
-    summed = [name for name in columns if name in profile.totals]
+    """Return the column that a table's share is of: the one it is sorted by, time, MACs, or else the first that adds up.
+
+    It is empty where the table is sorted by one that does not add up: no row has a share of that.
+    """
+    if view.sort:
+        return view.sort if view.sort in profile.summed else ""
+    summed = [name for name in columns if name in profile.summed]
     counts = next((name for name in ("measured_s", "time_s") if name in columns), profile.convention or "macs")
-    return view.sort or (counts if counts in columns or not summed else summed[0])
+    return counts if counts in columns or not summed else summed[0]
 
 
 def value(profile: Profile, row: Row, column: str) -> Any:
@@ -251,5 +264,6 @@ def total_cell(profile: Profile, column: str, *, raw: bool) -> str:
     """Return a column's total for people, in the same way."""
     if column not in profile.totals:
         return ""
-    unknown = any(value is None for value in profile.values[column])
-    return ">" * unknown + units.written(profile.totals[column], profile.columns[column].unit, raw=raw)
+    return ">" * (column in profile.partial) + units.written(
+        profile.totals[column], profile.columns[column].unit, raw=raw
+    )

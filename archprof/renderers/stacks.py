@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from archprof.errors import UserError
+from archprof.errors import UnknownName, UserError
 from archprof.records import Op
 from archprof.renderers import View, renderer
 from archprof.result import Profile
@@ -20,14 +20,26 @@ NANO = 1e9
 """Weights are whole numbers; seconds are counted in billionths."""
 
 
-def metric_of(profile: Profile, view: View) -> str:
-    """Return the column that a view asks for, MACs by default; raise UserError for one that does not add up."""
-    metric = SHORT.get(view.sort, view.sort) or "macs"
-    if metric == "measured_s" and metric not in profile.totals:
+def column_of(profile: Profile, view: View) -> str:
+    """Return the column of numbers that a view asks for, MACs by default; raise the user's mistake where it is none."""
+    name = SHORT.get(view.sort, view.sort) or "macs"
+    if name == "measured_s" and name not in profile.columns:
         raise UserError(f"{profile.model} was not measured: archprof time measures it")
-    if metric not in profile.totals:
-        raise UserError(f"{metric!r} is no column that adds up; there are {', '.join(profile.totals)}")
-    return metric
+    if name not in profile.columns:
+        raise UnknownName("column", name, profile.columns)
+    if profile.columns[name].is_text:
+        raise UserError(f"{name!r} is text and no measure; there are {', '.join(profile.totals)}")
+    return name
+
+
+def metric_of(profile: Profile, view: View) -> str:
+    """Return the column that stacks are of; raise UserError for one whose parts do not make up a whole."""
+    name = column_of(profile, view)
+    if name not in profile.summed:
+        raise UserError(f"{name!r} does not add up, so a stack has no size; there are {', '.join(profile.summed)}")
+    if any((value or 0) < 0 for value in profile.values[name]):
+        raise UserError(f"{name!r} of some ops is below 0, and no part of a stack has such a size")
+    return name
 
 
 def weights(profile: Profile, metric: str) -> Iterator[tuple[Op, int]]:

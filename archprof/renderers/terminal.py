@@ -49,9 +49,9 @@ FEW = 5
 def table(profile: Profile, view: View) -> str:
     """Tree table for the terminal, with totals, shares and definitions."""
     columns = columns_of(profile, view.columns or usual(profile, DEFAULT))
-    summed = [name for name in columns if name in profile.totals]
     metric = share_of(profile, view, columns)
-    rows, rest = essential_rows(profile, view, list(dict.fromkeys([*summed, metric])))
+    measures = [name for name in dict.fromkeys([*columns, metric]) if name in profile.summed]
+    rows, rest = essential_rows(profile, view, measures)
     cells = {
         "layer": [prefix(row) + short(row.name) for row in rows],
         "type": kinds(rows, rest, WIDE),
@@ -62,7 +62,7 @@ def table(profile: Profile, view: View) -> str:
         "layer": [prefix(row) + short(row.name, max(FEWEST, NARROW - len(prefix(row)))) for row in rows],
         "type": kinds(rows, rest, NARROW),
     }
-    dropped, bar = fitted(cells, columns, f"share of {metric}", view.width, narrow)
+    dropped, bar = fitted(cells, columns, metric and f"share of {metric}", view.width, narrow)
     lines = grid()
     for name, texts in cells.items():
         width = max(map(len, [name, *texts]))
@@ -152,19 +152,20 @@ def fitted(
     """Take columns out of `cells` until they and the share fit the width: shapes first, then all but two of the numbers.
 
     Where these do not fit, names are taken from `narrow`: they may be cut, a number never. Types, the share and the
-    second number are the last to go.
+    second number are the last to go. Without a `metric` there is no share.
     Return the names of the columns, and the length of the share's bar (None: no share).
     """
     dropped: list[str] = []
     for gone in ("", "output", *reversed(columns[2:]), "names", "type", "share", *columns[1:2]):
         if gone == "names":
             cells.update(narrow)
-        elif gone:
+        elif gone and (metric or gone != "share"):
             cells.pop(gone, None)
             dropped.append(gone)
-        if "share" in dropped and width_of(cells) <= width:
+        has_share = bool(metric) and "share" not in dropped
+        if not has_share and width_of(cells) <= width:
             break
-        for bar in () if "share" in dropped else BARS:
+        for bar in BARS if has_share else ():
             if width_of(cells) + max(bar + 1 + PERCENT, len(share_heading(metric, bar))) + GAP <= width:
                 return dropped, bar
     return dropped, None
@@ -176,11 +177,11 @@ def share_heading(metric: str, bar: int) -> str:
 
 
 def share(number: int | None, whole: int, length: int) -> Text:
-    """Return a bar and a percentage; nothing for a share of nothing."""
+    """Return a bar and a percentage; nothing for a share of nothing, and no bar for one that is below it."""
     if not number:
         return Text("-" if number is None else "")
     part = number / whole
-    full, rest = divmod(round(part * length * 8), 8)
+    full, rest = divmod(round(min(max(part, 0), 1) * length * 8), 8)
     bar = "█" * full + ("" if not rest else "▏▎▍▌▋▊▉"[rest - 1])
     line = Text(f"{bar:<{length}} " if length else "", style="dark_orange")
     line.append(f"{percent(part):>{PERCENT}}", style="default")
@@ -188,8 +189,12 @@ def share(number: int | None, whole: int, length: int) -> Text:
 
 
 def percent(part: float) -> str:
-    """Return a share in percent, a small one as `<0.1%`."""
-    return f"{part:.1%}" if part >= 0.0005 else "<0.1%"
+    """Return a share in percent, a small one as `<0.1%`.
+
+    >>> percent(0.0288), percent(0.0001), percent(-0.5)
+    ('2.9%', '<0.1%', '-50.0%')
+    """
+    return "<0.1%" if 0 <= part < 0.0005 else f"{part:.1%}"
 
 
 def prefix(row: Row) -> str:
@@ -214,7 +219,7 @@ def footer(profile: Profile, view: View, rows: list[Row], rest: Row | None, drop
     lines += profile.notes
     lines += [] if profile.timing is None else timed(profile, profile.timing)
     ops = len(profile.network)
-    parts = [f"{ops - len(rest.ops):,} of {ops:,} ops"] if rest else []
+    parts = [f"{ops - len(rest.ops):,} of {units.several(ops, 'op')}"] if rest else []
     if view.depth is None and any(row.is_group and not row.is_open for row in rows):
         parts.append(f"to depth {max(len(row.last) for row in rows)}")
     if parts:
@@ -284,7 +289,9 @@ def timed(profile: Profile, timing: Timing) -> list[str]:
     if load + threads > timing.machine.get("cores", load + threads) + 1 and timing.settings["clock"] == "wall":
         says.append(f"! other programs were running (load {load:.1f}): --threads 1 measures what this one takes itself")
     flags = profile.values["measured_flag"]
-    says += [f"{FLAGS[flag]}: {flags.count(flag)} of {len(flags)} ops" for flag in FLAGS if flag in flags]
+    says += [
+        f"{FLAGS[flag]}: {flags.count(flag)} of {units.several(len(flags), 'op')}" for flag in FLAGS if flag in flags
+    ]
     on = ", ".join(filter(None, [timing.machine.get("name", ""), units.several(threads, "thread") if threads else ""]))
     how = [name.replace("_", " ") for name, value in timing.settings.items() if value is True]
     how += [timing.settings["mode"], CLOCKS[timing.settings["clock"]]]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archprof import outputs
-from archprof.compare import MEASURES, ratio
+from archprof import figures, outputs
+from archprof.compare import MEASURES, both
 from archprof.devices import Device
 from archprof.devices.choice import find
 from archprof.errors import ArchprofError, DrawingError, UnknownName, UserError
@@ -96,23 +96,36 @@ def foreseen(
     for name in accuracy or ():
         if name not in models:
             raise UnknownName("network in this report", name, models)
-    return [find(name) for name in on or DEVICES]
+    return [find(name) for name in on]
 
 
 def chapter(profile: Profile, devices: Sequence[Device], train: str = "", accuracy: float | None = None) -> Chapter:
-    """Return all about one network; what cannot be had is missing with a reason."""
+    """Return all about one network; what cannot be had is missing with a reason.
+
+    Rooflines are those of `devices`, or of our own choice; who asked for a device that has none is told why.
+    """
     missing: dict[str, str] = {}
     drawn = _had(lambda: picture(profile, source(profile), "svg", {}).decode(), "picture", missing)
     memory = _had(lambda: remembered(profile, train), "memory", missing)
     field, warnings = _had(lambda: seen(profile), "receptive field", missing) or (None, ())
-    rooflines = _had(lambda: roofs(profile, devices), "roofline", missing) or ()
+    rooflines, without = _had(lambda: roofs(profile, devices or list(map(find, DEVICES))), "roofline", missing) or (
+        (),
+        [],
+    )
+    warnings = [*warnings, *(without if devices else ())]
     peak = None if memory is None else memory["passes"][0]["peak"]
     drawn = drawn[drawn.index("<svg") :] if drawn else ""
-    return Chapter(profile, drawn, rooflines, memory, peak, field, missing, warnings, accuracy)
+    claims = [
+        (claim, total_cell(profile, figures.MEASURES.get(claim.measure, ""), raw=True)) for claim in profile.claims
+    ]
+    return Chapter(profile, drawn, rooflines, memory, peak, field, missing, warnings, accuracy, claims)
 
 
-def roofs(profile: Profile, devices: Sequence[Device]) -> list[Roofline]:
-    """Return the rooflines of a network on those devices that have a peak for what it multiplies in."""
+def roofs(profile: Profile, devices: Sequence[Device]) -> tuple[list[Roofline], list[str]]:
+    """Return the rooflines of a network on those devices that have a peak for what it multiplies in, and why others have none.
+
+    Raises UserError where no device has one.
+    """
     found, errors = [], []
     for device in devices:
         try:
@@ -121,7 +134,7 @@ def roofs(profile: Profile, devices: Sequence[Device]) -> list[Roofline]:
             errors.append(error)
     if errors and not found:
         raise errors[0]
-    return found
+    return found, [f"no roofline: {error}" for error in errors]
 
 
 def totals(chapters: Sequence[Chapter]) -> list[list[str]]:
@@ -129,10 +142,7 @@ def totals(chapters: Sequence[Chapter]) -> list[list[str]]:
     profiles = [chapter.profile for chapter in chapters]
     rows = [["", *(profile.model for profile in profiles)]]
     names = [name for name in (*MEASURES, "measured_s") if all(name in profile.totals for profile in profiles)]
-    for name in names:
-        first = profiles[0].totals[name]
-        others = [f"{total_cell(p, name, raw=False)} ({ratio(p.totals[name], first)})" for p in profiles[1:]]
-        rows.append([LABELS.get(name, name), total_cell(profiles[0], name, raw=False), *others])
+    rows += [[LABELS.get(name, name), *(both(profiles[0], p, name, raw=False) for p in profiles)] for name in names]
     rows.append(["Ops", *(f"{len(profile.network):,}" for profile in profiles)])
     reached = [chapter.accuracy for chapter in chapters]
     if any(number is not None for number in reached):

@@ -45,7 +45,8 @@ def as_json(found: Verification, view: View) -> str:  # noqa: ARG001 - a documen
 def as_table(found: Verification, view: View) -> str:
     """Return the terminal's page: both oracles, and what they cannot say."""
     ops = sum(len(check.ops) for check in found.checks)
-    head = f"{found.model}: {units.count(found.macs, 'MAC')}, {ops:,} ops with {len(found.checks):,} signatures"
+    of = f"{units.several(ops, 'op')} with {units.several(len(found.checks), 'signature')}"
+    head = f"{found.model}: {units.count(found.macs, 'MAC')}, {of}"
     parts: list[RenderableType] = [Text(head), Text(), *rules(found)]
     for count in found.counts:
         parts += [Text(), *tool(count)]

@@ -11,10 +11,12 @@ import zlib
 from typing import TYPE_CHECKING, Any
 from xml.dom import minidom
 
+from archprof import units
 from archprof.errors import DrawingError
 from archprof.renderers.diagram.fuse import Box
 from archprof.renderers.diagram.labels import batch_of, box_text, shape_text
 from archprof.renderers.diagram.sketch import is_input
+from archprof.renderers.markup import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +49,9 @@ def prose(graph: Graph, sketch: Sketch, stages: Sequence[str], costs: Costs) -> 
     top = sorted((pair for pair in amounts if pair[0].value), key=lambda pair: -pair[0].value)[:COSTLIEST]
     listed = "; ".join(_costly(node, amount, costs) for amount, node in top if isinstance(node, Box))
     largest = f"Largest {'shares of ' * costs.adds_up}{costs.metric.name}"
-    unknown = f"The cost of {len(costs.unknown)} of {len(graph)} ops is unknown." if costs.unknown else ""
+    unknown = (
+        f"The cost of {len(costs.unknown)} of {units.several(len(graph), 'op')} is unknown." if costs.unknown else ""
+    )
     sentences = (
         f"Inputs: {inputs}." if inputs else "",
         f"In order: {', '.join(chain)}." if chain else "",
@@ -89,7 +93,7 @@ def accessible(svg: bytes, title: str, description: str) -> bytes:
     for name, text in (("desc", description), ("title", title)):
         element = document.createElement(name)
         element.setAttribute("id", f"{own}-{name}")
-        element.appendChild(document.createTextNode(_printable(text)))
+        element.appendChild(document.createTextNode(printable(text, "\n")))
         picture.insertBefore(element, picture.firstChild)
     return document.toxml(encoding="utf-8") + b"\n"
 
@@ -162,7 +166,3 @@ def _walk(node: Element) -> Iterator[Element]:
     for child in node.childNodes:
         yield child
         yield from _walk(child)
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)

@@ -113,7 +113,7 @@ def compose(
         heading.append(f"only {focus} is open")
     if measured.unknown:
         heading.append(
-            f"unknown cost: {len(measured.unknown)} of {len(graph)} ops{', not in the sums' * measured.adds_up}"
+            f"unknown cost: {len(measured.unknown)} of {units.several(len(graph), 'op')}{', not in the sums' * measured.adds_up}"
         )
     if chosen.refused:
         heading.append(f"{chosen.refused} groups kept closed, to fit a page")
@@ -195,7 +195,7 @@ def _totals(graph: Graph, measured: Costs) -> str:
     total = f"{at_least}{measured.metric.text(measured.total)}"
     if not measured.adds_up:
         total = f"{measured.metric.name} up to {measured.metric.text(measured.largest)}"
-    parts = [f"{len(graph)} ops", total]
+    parts = [units.several(len(graph), "op"), total]
     if measured.metric.name != "parameters":
         parts.append(f"{units.count(every.params)} params")
     return " · ".join(parts)

@@ -14,6 +14,7 @@ from archprof.renderers.diagram import style as look
 from archprof.renderers.diagram.scene import GROUP, INPUT, LETTER, MINOR, OUTPUT, SIGN, Mark, Scene, Title
 from archprof.renderers.diagram.sketch import Frame, Piece, pieces
 from archprof.renderers.diagram.wiring import column_frames
+from archprof.renderers.markup import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,11 +50,6 @@ def markup(text: str) -> str:
 def plain(text: str) -> str:
     """Return `text` so that it stays text in an ordinary attribute, where Graphviz reads backslashes and entities."""
     return graphviz.escape(printable(text).replace("&", "&amp;"))
-
-
-def printable(text: str) -> str:
-    """Return `text` with a blank in place of every letter that does not print."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 class _Writer:

@@ -9,10 +9,10 @@ import json
 from typing import TYPE_CHECKING
 
 from archprof.errors import UserError
-from archprof.renderers.diagram.dot import printable
 from archprof.renderers.diagram.scene import GROUP, INPUT, LETTER, OUTPUT, SIGN, Mark, Scene
 from archprof.renderers.diagram.sketch import Frame, Piece
 from archprof.renderers.diagram.wiring import column_frames
+from archprof.renderers.markup import printable
 
 if TYPE_CHECKING:
     from archprof.renderers.diagram.compose import Composed
@@ -30,7 +30,7 @@ def write(picture: Composed, title: str, description: str) -> str:
     Raises UserError where it is more than Mermaid draws.
     """
     text = _Writer(picture.scene).write(picture, title, description)
-    edges = len(picture.scene.links)
+    edges = len(picture.scene.links) + len(picture.scene.outputs())
     if edges >= EDGES or len(text) > LETTERS:
         raise UserError(
             f"Mermaid draws fewer than {EDGES} edges and {LETTERS:,} letters, and these are {edges} and {len(text):,}: "

@@ -242,7 +242,7 @@ class Scene:
         more = tuple(filter(None, (piece.told, extra)))
         if not isinstance(node, Box):
             params = f" · {units.count(amount.params)} params" if amount.params else ""
-            size = f"  {amount.ops} ops" + (params if self.costs.metric.name != "parameters" else "")
+            size = f"  {units.several(amount.ops, 'op')}" + (params if self.costs.metric.name != "parameters" else "")
             line = " · ".join(filter(None, (self._said(piece.copies, amount), self._shape(piece))))
             text = span_text(piece.paths, piece.within) + badge
             return GROUP, text, True, size, (*filter(None, (line,)), *more)

@@ -124,12 +124,12 @@ class Paint:
 
 
 def level(share: float) -> int:
-    """Return the bin of a share: 5 from 20 % on, 0 below 1 %.
+    """Return the bin of a share: 5 from 20 % on, 0 below 1 % and below nothing.
 
-    >>> level(0.2), level(0.0999), level(0.004)
-    (5, 3, 0)
+    >>> level(0.2), level(0.0999), level(0.004), level(-0.5)
+    (5, 3, 0, 0)
     """
-    return next(len(BINS) - 1 - place for place, (least, _) in enumerate(BINS) if share >= least)
+    return sum(share >= least for least, _ in BINS[:-1])
 
 
 def readable(fill: str) -> str:

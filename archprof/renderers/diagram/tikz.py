@@ -10,9 +10,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from archprof.errors import DrawingError
-from archprof.renderers.diagram.dot import named, printable
+from archprof.renderers.diagram.dot import named
 from archprof.renderers.diagram.layout import render
 from archprof.renderers.diagram.scene import GROUP, INPUT, LETTER, OUTPUT, SIGN, Mark, Title
+from archprof.renderers.markup import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,6 +14,7 @@ from archprof.renderers.report import assets, pieces
 from archprof.renderers.report.data import described, document
 
 if TYPE_CHECKING:
+    from archprof.records import Claim
     from archprof.result import Profile
     from archprof.roofline import Roofline
 
@@ -26,7 +27,7 @@ class Chapter:
 
     `missing` says of a picture or panel why it is not there. `memory` and `field` are documents for the script, `peak_bytes`
     the most memory that a pass of inference holds (None: not known), `warnings` what its author should look at, `accuracy`
-    what somebody says it reaches.
+    what somebody says it reaches, `claims` what is printed elsewhere, each with our figure.
     """
 
     profile: Profile
@@ -38,6 +39,7 @@ class Chapter:
     missing: Mapping[str, str] = dataclasses.field(default_factory=dict)
     warnings: Sequence[str] = ()
     accuracy: float | None = None
+    claims: Sequence[tuple[Claim, str]] = ()
 
 
 def page(

@@ -116,10 +116,11 @@ def settings(op: Op) -> str:
 
 
 def roofs(found: Sequence[Roofline], profile: Profile) -> dict[str, Any] | None:
-    """Return the kernels of a network and the least time of each on some devices."""
+    """Return the kernels of a network, what each was measured to take, and the least time of each on some devices."""
     macs = [count or 0 for count in profile.values["macs"]]
     if not found or not macs:
         return None
+    times = profile.values.get("measured_s")
     kernels = found[0].kernels
     dtype = dtype_of(profile.network.ops[max(range(len(macs)), key=macs.__getitem__)])
     return {
@@ -129,6 +130,7 @@ def roofs(found: Sequence[Roofline], profile: Profile) -> dict[str, Any] | None:
             "work": [kernel.work for kernel in kernels],
             "macs": [kernel.macs for kernel in kernels],
             "moved": [sum(kernel.moved) for kernel in kernels],
+            "measured_s": None if times is None else [kernel.measured_s(times) for kernel in kernels],
         },
         "devices": [_device(roof, dtype) for roof in found],
     }

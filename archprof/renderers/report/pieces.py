@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from archprof import units
 from archprof.renderers import View
-from archprof.renderers.rows import cell, rows_of, usual, value
+from archprof.renderers.rows import cell, rows_of, total_cell, usual, value
 from archprof.renderers.terminal import gaps_line, percent
 
 if TYPE_CHECKING:
@@ -40,12 +40,11 @@ SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 def cards(chapter: Chapter) -> list[tuple[str, str, str, str]]:
     """Return the numbers at the top of a network: what, how much, the same as a whole number where it is one, what it means."""
     profile, peak_bytes = chapter.profile, chapter.peak_bytes
-    at_least = ">" if profile.gaps else ""
     found = []
     for name, label in CARDS.items():
-        number, column = profile.totals[name], profile.columns[name]
-        amount = at_least * (name not in {"params", "param_bytes"}) + units.written(number, column.unit)
-        exact = f"{units.written(number, column.unit, raw=True)}{' bytes' * (column.unit == 'bytes')}"
+        column = profile.columns[name]
+        amount = total_cell(profile, name, raw=False)
+        exact = f"{total_cell(profile, name, raw=True)}{' bytes' * (column.unit == 'bytes')}"
         found.append((label, amount, exact if exact != amount else "", column.meaning))
     if peak_bytes is not None:
         meaning = "the most that is alive at once in a pass of inference, weights included"
@@ -75,7 +74,7 @@ def intensity(roof: Roofline) -> float | None:
 def top(profile: Profile) -> dict[str, Any]:
     """Return the table of the costliest ops: the metric that sorts it, its heading and its rows."""
     metric = next(
-        (name for name in COSTLY if profile.totals.get(name) and profile.columns[name].total == "sum"),
+        (name for name in COSTLY if name in profile.summed and profile.totals[name]),
         "activation_bytes",
     )
     names = list(dict.fromkeys([metric, *usual(profile, ("macs", "params", "activation_bytes"))]))
@@ -98,8 +97,9 @@ def top(profile: Profile) -> dict[str, Any]:
         )
     shown = sum(share for *_, share in rows)
     heads = [LABELS.get(name, name) for name in names]
+    ops = units.several(len(profile.network), "op")
     about = "none" if not profile.totals[metric] else f"{min(shown, 100):.1f} %"
-    return {"metric": LABELS.get(metric, metric), "heads": heads, "rows": rows, "ops": len(profile.network), "about": about,
+    return {"metric": LABELS.get(metric, metric), "heads": heads, "rows": rows, "ops": ops, "about": about,
             "gaps": gaps_line(profile)}  # fmt: skip
 
 

@@ -54,10 +54,10 @@ export function RooflinePanel({ store }: { store: Store }) {
   if (!found) return <Missing store={store} what="roofline" title="Roofline" id="roofline" />;
   const device = found.devices[Math.min(chosen, found.devices.length - 1)];
   const k = found.kernels;
-  const measured = model.raw.values.measured_s;
+  const measured = k.measured_s; // of all its ops, as its work is
   const inside = new Set(store.node.id === -1 ? [] : store.node.ops);
   const alike = new Map<string, any>(); // equal kernels are one dot
-  const dots = k.op.map((op: number, i: number) => ({ op, x: k.work[i] / k.moved[i], y: k.work[i] / (measured?.[op] ?? device.times_s[i]), macs: k.macs[i], time: device.times_s[i], bound: device.bounds[i] === "c" ? "compute" : "memory", name: model.raw.ops.name[op], size: k.size[i] }))
+  const dots = k.op.map((op: number, i: number) => ({ op, x: k.work[i] / k.moved[i], y: k.work[i] / (measured ?? device.times_s)[i], macs: k.macs[i], time: device.times_s[i], bound: device.bounds[i] === "c" ? "compute" : "memory", name: model.raw.ops.name[op], size: k.size[i] }))
     .filter((d: any) => d.x > 0 && Number.isFinite(d.x) && d.y > 0 && Number.isFinite(d.y))
     .filter((d: any) => {
       const name = `${d.x} ${d.y} ${d.macs} ${inside.has(d.op)}`;
@@ -174,7 +174,7 @@ export function FieldPanel({ store }: { store: Store }) {
   const at = Math.min(axis, found.axes.length - 1);
   const inside = new Set(store.node.id === -1 ? [] : store.node.ops);
   const points = found.op.map((op: number, i: number) => ({ op, depth: found.depth[i], size: found.size[i][at], stride: found.stride[i][at], whole: found.is_whole[i][at], name: model.raw.ops.name[op] }));
-  if (!points.length) return <section class="card" id="field" aria-label="Receptive field"><h2>Receptive field by depth</h2><p class="note">No op sees more of {found.input} than its own position{found.unknown ? `; of ${found.unknown} ops it is not known` : ""}.</p></section>;
+  if (!points.length) return <section class="card" id="field" aria-label="Receptive field"><h2>Receptive field by depth</h2><p class="note">No op sees more of {found.input} than its own position{found.unknown ? `; of ${count(found.unknown)} op${found.unknown === 1 ? "" : "s"} it is not known` : ""}.</p></section>;
   const links = found.links.map(([a, b]: [number, number]) => ({ x1: points[a].depth, y1: points[a].size, x2: points[b].depth, y2: points[b].size }));
   const differ = found.size.some((row: number[]) => new Set(row).size > 1) || new Set(found.sizes).size > 1;
   return (
@@ -182,7 +182,7 @@ export function FieldPanel({ store }: { store: Store }) {
       <div class="head"><h2 id="field-heading">Receptive field by depth</h2>
         {differ && found.axes.length > 1 && <label class="check">axis <select value={String(at)} onChange={(event: any) => setAxis(Number(event.currentTarget.value))}>{found.axes.map((n: number, i: number) => <option value={String(i)}>{n} ({found.sizes[i]})</option>)}</select></label>}
       </div>
-      <p class="note">Positions of {found.input} that one output sees, first to last, as if the input had no borders; hollow dots see all of it{found.unknown ? `; of ${found.unknown} ops it is not known` : ""}.</p>
+      <p class="note">Positions of {found.input} that one output sees, first to last, as if the input had no borders; hollow dots see all of it{found.unknown ? `; of ${count(found.unknown)} op${found.unknown === 1 ? "" : "s"} it is not known` : ""}.</p>
       <Chart deps={[model, at, state.node, state.model]} label={`Receptive field by depth of ${model.raw.name}`} pick={(d) => d.op !== undefined && store.select(d.op)} make={(width) => Plot.plot({
         width, height: 340, marginLeft: 52, marginBottom: 36, style: STYLE,
         x: { label: "depth, in ops that widen it \u2192", domain: [0, Math.max(1, ...found.depth)], ticks: Math.min(6, Math.max(1, ...found.depth)), tickFormat: plain },

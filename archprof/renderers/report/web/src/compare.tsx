@@ -2,6 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { useMemo, useState } from "preact/hooks";
 import { Chart, STYLE } from "./charts";
+import type { Model } from "./data";
 import { type Store, useStore } from "./store";
 import { written } from "./units";
 
@@ -13,10 +14,11 @@ export function ComparePanel({ store }: { store: Store }) {
   const [shown, setShown] = useState("changes");
   const [all, setAll] = useState(false);
   const names = store.names();
-  const MEASURES = BARS.filter((name) => store.columns[name] && store.models.every((model) => model.totals[name] !== undefined));
+  const isLeast = (model: Model, name: string) => model.isPartial(name, model.root); // the total misses an unknown op
+  const MEASURES = BARS.filter((name) => store.columns[name] && store.models.every((model) => model.totals[name] !== undefined) && !isLeast(store.models[0], name));
   const rows = useMemo(() => MEASURES.flatMap((name) => store.models.map((model, i) => {
     const first = store.models[0].totals[name] || 1;
-    return { measure: store.label(name), name: `${i} ${model.raw.name}`, value: model.totals[name] / first, text: written(model.totals[name], store.columns[name].unit), i };
+    return { measure: store.label(name), name: `${i} ${model.raw.name}`, value: model.totals[name] / first, text: (isLeast(model, name) ? ">" : "") + written(model.totals[name], store.columns[name].unit), i };
   })), []);
   const diff = store.diffs[which];
   const found = diff ? diff.rows.filter((row: any) => (shown === "changes" ? row.status !== "same" : shown === "all" || row.status === shown)) : [];
@@ -25,10 +27,10 @@ export function ComparePanel({ store }: { store: Store }) {
   return (
     <section class="card" id="compare" aria-labelledby="compare-heading">
       <div class="head"><h2 id="compare-heading">Side by side</h2></div>
-      <p class="note">Bars are multiples of {names[0]}.</p>
+      <p class="note">Bars are multiples of {names[0]}; there are none of what it has an unknown amount of.</p>
       <Chart deps={[]} label={`Totals as multiples of ${names[0]}`} make={(width) => Plot.plot({
         width, height: 26 * names.length * MEASURES.length * 0.72 + 60, marginLeft: width < 500 ? 92 : 130, marginRight: 90, style: STYLE,
-        x: { grid: true, label: null, axis: "bottom", tickFormat: (d: number) => `${d}\u00d7`, ticks: 5 }, y: { axis: null, padding: 0.12 }, fy: { label: null, domain: MEASURES.map((name) => store.label(name)), padding: 0.22 },
+        x: { grid: true, label: null, axis: "bottom", tickFormat: (d: number) => `${d}\u00d7`, ticks: width < 500 ? 2 : 5 }, y: { axis: null, padding: 0.12 }, fy: { label: null, domain: MEASURES.map((name) => store.label(name)), padding: 0.22 },
         marks: [
           Plot.barX(rows, { x: "value", y: "name", fy: "measure", fill: (d: any) => `var(--s${d.i})`, fillOpacity: 0.85 }),
           Plot.text(rows, { x: "value", y: "name", fy: "measure", text: "text", textAnchor: "start", dx: 5, fill: "var(--ink)" }),

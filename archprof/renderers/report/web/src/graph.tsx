@@ -111,13 +111,14 @@ export function GraphPanel({ store }: { store: Store }) {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
 
-  const draw = (at: Level, dx: number, dy: number): any => (
+  // `times` copies of what is around a level are drawn as one, so that shares in it are of all of them.
+  const draw = (at: Level, dx: number, dy: number, times = 1): any => (
     <g transform={`translate(${dx},${dy})`}>
       {at.lines.map((line) => <path class={`wire${line.from === drawn.id || line.to === drawn.id ? " on" : ""}`} d={curve(line.points)} marker-end="url(#arrow)" />)}
-      {at.boxes.map((box) => one(box, at))}
+      {at.boxes.map((box) => one(box, at, times * box.copies))}
     </g>
   );
-  const one = (box: Box, at: Level): any => {
+  const one = (box: Box, at: Level, copies: number): any => {
     const { x, y, w, h } = { x: box.x - box.w / 2, y: box.y - box.h / 2, w: box.w, h: box.h };
     const { kind, node: part } = box;
     if (kind === "in" || kind === "out") return <circle class="port" cx={box.x} cy={box.y} r={3.5} />;
@@ -125,7 +126,7 @@ export function GraphPanel({ store }: { store: Store }) {
       onClick={(event: MouseEvent) => { event.stopPropagation(); further(at.group.id); }} onKeyDown={(event: KeyboardEvent) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); further(at.group.id); } }}>
       <rect x={x} y={y} width={w} height={h} rx={6} /><text class="name" x={box.x} y={y + 16} text-anchor="middle">{box.name}</text><text class="about" x={box.x} y={y + 31} text-anchor="middle">{box.about}</text></g>;
     if (!part) return <g class="free"><title>{box.name}</title><text x={box.x} y={box.y + 4} text-anchor="middle">{cut(box.name, w)}</text></g>;
-    const sum = (model.value(state.metric, part) ?? 0) * box.copies;
+    const sum = (model.value(state.metric, part) ?? 0) * copies;
     const share = sum / (model.totals[state.metric] || 1);
     const chosen = drawn.id === box.id;
     const known = model.value(state.metric, part) !== null;
@@ -139,7 +140,7 @@ export function GraphPanel({ store }: { store: Store }) {
           if (event.key === "Enter" || event.key === " ") { event.preventDefault(); event.stopPropagation(); press(); if (part.id < 0 && event.key === "Enter") toggle(part.id); }
           if ((event.key === "ArrowRight" && !box.inner && part.id < 0) || (event.key === "ArrowLeft" && box.inner)) { event.stopPropagation(); toggle(part.id); }
         }}>
-        <title>{`${model.label(part)}\n${part.kind}${part.shape ? `, ${part.shape}` : ""}\n${model.cell(state.metric, part)}${box.copies > 1 ? ` each, ${box.copies} copies` : ""}, ${percent(share) || "0"}`}</title>
+        <title>{`${model.label(part)}\n${part.kind}${part.shape ? `, ${part.shape}` : ""}\n${model.cell(state.metric, part)}${copies > 1 ? ` each, ${copies} copies` : ""}, ${percent(share) || "0"}`}</title>
         {box.copies > 1 && <rect class="behind" x={x + 4} y={y + 4} width={w} height={h} rx={6} />}
         <rect x={x} y={y} width={w} height={h} rx={box.kind === "merge" ? 19 : 6} />
         <text class="name" x={box.inner ? x + 26 : box.x + (part.id < 0 ? 9 : 0)} y={y + (box.inner ? 19 : 16)} text-anchor={box.inner ? "start" : "middle"}>
@@ -151,7 +152,7 @@ export function GraphPanel({ store }: { store: Store }) {
         </g>}
       </g>
     );
-    return <g key={box.id}>{shape}{box.inner && draw(box.inner, x + (w - box.inner.w) / 2, y + HEAD)}</g>;
+    return <g key={box.id}>{shape}{box.inner && draw(box.inner, x + (w - box.inner.w) / 2, y + HEAD, copies)}</g>;
   };
   return (
     <section class="card" id="graph" aria-labelledby="graph-heading">
