@@ -239,6 +239,34 @@ def test_patches_that_are_added_up_see_where_their_gradient_is_not_zero(settings
     assert any(each.op == ops[-1].name for each in found)
 
 
+def agrees(run, *shape, layers=()):
+    """Compare what all ops are said to see with where their gradient is not zero."""
+    net = Of(run, *layers)
+    profile, _, opened, fields = fields_of(net, *shape)
+    assert not fields.unknown
+    ops = profile.network.ops
+    found = compared(net, opened.inputs, [op.kind for op in ops], [op.name for op in ops], fields, ops=9, places=12)
+    assert [each for each in found if not each.is_equal] == []
+    assert any(each.op == ops[-1].name for each in found)
+
+
+def size_of(run, *shape, layers=()):
+    """The widest interval of the last op along every axis of the input."""
+    profile, _, _, fields = fields_of(Of(run, *layers), *shape)
+    return [field.size for field in fields.fields[profile.network.ops[-1].name]]
+
+
+def test_an_instance_norm_with_statistics_of_the_training_sees_its_own_place():
+    def run(x, conv, norm):
+        return norm(conv(x))
+
+    conv = nn.Conv2d(3, 3, 3, padding=1)
+    tracked = nn.InstanceNorm2d(3, track_running_stats=True)
+    assert size_of(run, 1, 3, 8, 8, layers=(conv, tracked)) == [3, 3]
+    assert size_of(run, 1, 3, 8, 8, layers=(conv, nn.InstanceNorm2d(3))) == [8, 8]
+    agrees(run, 1, 3, 8, 8, layers=(conv, tracked))
+
+
 def test_maps_with_few_connections_see_the_maps_they_are_connected_to():
     profile = archprof.profile("lenet5-1998")
     fields = profile.receptive_field()

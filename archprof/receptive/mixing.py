@@ -159,8 +159,10 @@ def layer_norm(call: Call) -> Answer:
 
 @sees("group_norm", "instance_norm")
 def group_norm(call: Call) -> Answer:
-    """The whole map, over the channels of a group."""
+    """The whole map, over the channels of a group; with statistics of the training its own place."""
     region = call("input")
+    if call.op.kind == "instance_norm" and call("use_input_stats", True) is False:
+        return region
     groups = call("num_groups", region.shape[1])
     region = mixed(region, range(2, len(region.shape)))
     return channels(region, region.shape[1], len(region.shape) - 2, groups)
