@@ -267,6 +267,23 @@ def test_an_instance_norm_with_statistics_of_the_training_sees_its_own_place():
     agrees(run, 1, 3, 8, 8, layers=(conv, tracked))
 
 
+def test_arguments_by_name_may_be_in_any_order():
+    # place 0 after a roll by 1 holds what was the last
+    for run in (lambda x: torch.roll(x, dims=1, shifts=1), lambda x: torch.roll(x, 1, dims=1), lambda x: x.roll(1, 1)):
+        sees(run, 3, 4, lambda i, j: ((i, i), ((j - 1) % 4,) * 2))
+    # axes 0 1 2 to 2 0 1: the last to the front
+    shape = sees(lambda x: torch.movedim(x[..., None], destination=0, source=2), 3, 4,
+                 lambda _, i, j: ((i, i), (j, j)))  # fmt: skip
+    assert shape == (1, 3, 4)
+    # three equal axes: the shape does not tell them apart; axis 0 becomes the last, so that place (j, _, i) is x[i, j]
+    sees(lambda x: torch.movedim(x[..., None].expand(3, 3, 3), destination=2, source=0), 3, 3,
+         lambda j, _, i: ((i, i), (j, j)))  # fmt: skip
+    sees(lambda x: x.transpose(dim1=0, dim0=1), 3, 3, lambda j, i: ((i, i), (j, j)))
+    sees(lambda x: torch.swapaxes(x, axis1=1, axis0=0), 3, 4, lambda j, i: ((i, i), (j, j)))
+    sees(lambda x: torch.permute(x, dims=(1, 0)), 3, 4, lambda j, i: ((i, i), (j, j)))
+    sees(lambda x: x.permute(1, 0), 3, 4, lambda j, i: ((i, i), (j, j)))
+
+
 def test_maps_with_few_connections_see_the_maps_they_are_connected_to():
     profile = archprof.profile("lenet5-1998")
     fields = profile.receptive_field()
