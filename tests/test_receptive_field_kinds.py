@@ -284,6 +284,23 @@ def test_arguments_by_name_may_be_in_any_order():
     sees(lambda x: x.permute(1, 0), 3, 4, lambda j, i: ((i, i), (j, j)))
 
 
+def test_a_list_of_numbers_names_places_along_its_axis():
+    sees(lambda x: x[:, [2, 0, -1]], 2, 4, lambda i, j: ((i, i), ([2, 0, 3][j],) * 2))
+    sees(lambda x: x[[1, 0, 1]], 2, 4, lambda i, j: (([1, 0, 1][i],) * 2, (j, j)))
+    sees(lambda x: x[1:, [True, False, True, False]], 2, 4, lambda _, j: ((1, 1), (2 * j, 2 * j)))
+    sees(lambda x: x[1, 2], 2, 4, lambda: ((1, 1), (2, 2)))
+
+
+@pytest.mark.parametrize("index", [lambda _: [2, 1, 0], lambda x: torch.tensor([2, 1, 0], device=x.device)])
+def test_channels_in_another_order_leave_the_window_of_a_convolution(index):
+    def run(x, conv):
+        return conv(x[:, index(x)])
+
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    assert size_of(run, 1, 3, 8, 8, layers=(conv,)) == [3, 3]
+    agrees(run, 1, 3, 8, 8, layers=(conv,))
+
+
 def test_maps_with_few_connections_see_the_maps_they_are_connected_to():
     profile = archprof.profile("lenet5-1998")
     fields = profile.receptive_field()
