@@ -301,6 +301,32 @@ def test_channels_in_another_order_leave_the_window_of_a_convolution(index):
     agrees(run, 1, 3, 8, 8, layers=(conv,))
 
 
+def places(*values):
+    """Rows of numbers on the device of a tensor."""
+    return lambda x: torch.tensor(values, device=x.device)
+
+
+def test_what_is_looked_up_along_one_axis_keeps_its_place_along_the_others():
+    def own_row(i, _j):
+        return (i, i), (0, 4)
+
+    sees(lambda x: x.index_select(1, places(4, 0)(x)), 3, 5, own_row)
+    sees(lambda x: torch.index_select(x, 0, places(2, 0)(x)), 3, 5, lambda _, j: ((0, 2), (j, j)))
+    sees(lambda x: x.gather(1, places([4, 0], [1, 1])(x)), 3, 5, own_row)  # two rows of three, from the first on
+    sees(lambda x: x.gather(-2, places([2, 1, 0])(x)), 3, 5, lambda _, j: ((0, 2), (j, j)))
+    sees(lambda x: torch.take_along_dim(x, places([4], [0], [1])(x), 1), 3, 5, own_row)
+    sees(lambda x: torch.take_along_dim(x, places([4])(x), 1), 3, 5, own_row)  # one row for all three
+    sees(lambda x: torch.take_along_dim(x, places(4, 0)(x)), 3, 5, lambda _: ((0, 2), (0, 4)))  # of the flat tensor
+
+
+def test_what_says_where_to_look_is_seen_too():
+    # row i of the index comes from row 2 - i
+    sees(lambda x: x.gather(1, x.flip(0).long()), 3, 5,
+         lambda i, _: ((min(i, 2 - i), max(i, 2 - i)), (0, 4)))  # fmt: skip
+    sees(lambda x: torch.zeros_like(x).gather(1, x.long()), 3, 5, lambda i, j: ((i, i), (j, j)))
+    sees(lambda x: torch.zeros_like(x).index_select(0, x[0].long()), 3, 5, lambda i, _: ((0, 0), (i, i)))
+
+
 def test_maps_with_few_connections_see_the_maps_they_are_connected_to():
     profile = archprof.profile("lenet5-1998")
     fields = profile.receptive_field()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from archprof.receptive.gathering import gathered
+from archprof.receptive.indexing import part
 from archprof.receptive.moving import joined, settings
 from archprof.receptive.region import Extent, Region, agreed, aligned, mixed, permuted, reduced, reshaped, union
 from archprof.receptive.rules import Answer, Call, dims, sees
@@ -232,8 +233,25 @@ def glu(call: Call) -> Answer:
     return gathered(call.input, axis, taps, (1, 1))
 
 
-@sees("nms", "unique", "nonzero", "argwhere", "masked_select", "gather", "index_select", "take_along_dim", "trace", "dist",
-      "bincount", "histc")  # fmt: skip
+@sees("index_select", "gather", "take_along_dim")
+def looked_up(call: Call) -> Answer:
+    """Anything along its axis, at its own place along the others; and the index, which is as long as the output."""
+    region, index = call.regions
+    axis = call("dim")
+    if axis is None or not region.shape:
+        return everything(call)
+    axis %= len(region.shape)
+    if call.op.kind == "index_select":
+        index = reshaped(index, [call.out[axis] if i == axis else 1 for i in range(len(region.shape))])
+    shape = [call.out[i] if i == axis else size for i, size in enumerate(region.shape)]
+    seen = replace(mixed(region, [axis]), shape=tuple(shape))
+    for other, size in enumerate(call.out):
+        if other != axis and size != seen.shape[other] != 1:
+            seen = part(seen, other, slice(size))  # gather reads from the front of the other axes
+    return union([seen, index], call.out)
+
+
+@sees("nms", "unique", "nonzero", "argwhere", "masked_select", "trace", "dist", "bincount", "histc")
 def everything(call: Call) -> Answer:
     """Everything there is to see in what it reads: data say where, or each output is made of all."""
     whole = [mixed(region, range(len(region.shape))) for region in call.regions]
