@@ -327,6 +327,12 @@ def test_what_says_where_to_look_is_seen_too():
     sees(lambda x: torch.zeros_like(x).index_select(0, x[0].long()), 3, 5, lambda i, _: ((0, 0), (i, i)))
 
 
+def test_slices_that_are_scaled_by_their_norm_see_the_slice():
+    sees(lambda x: torch.renorm(x, 2, 0, 1.0), 3, 4, lambda i, _: ((i, i), (0, 3)))
+    sees(lambda x: torch.renorm(x, 2, -1, 1.0), 3, 4, lambda _, j: ((0, 2), (j, j)))
+    agrees(lambda x: torch.renorm(x[0, 0], 2, 0, 1e-3), 1, 1, 3, 4)
+
+
 def test_maps_with_few_connections_see_the_maps_they_are_connected_to():
     profile = archprof.profile("lenet5-1998")
     fields = profile.receptive_field()

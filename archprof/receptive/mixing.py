@@ -133,15 +133,18 @@ def reduction(call: Call) -> Answer:
 @sees("softmax", "log_softmax", "softmin", "special_softmax", "special_log_softmax", "normalize", "sort", "argsort",
       "topk", "gumbel_softmax", "renorm", "cosine_similarity")  # fmt: skip
 def along(call: Call) -> Answer:
-    """All along its axis."""
+    """All along its axis; of `renorm`, which scales every slice across an axis by its norm, all along the others."""
     rank = len(call.input.shape)
     default = {"normalize": 1, "cosine_similarity": 1}.get(call.op.kind, -1)
     axis = call("dim", default)
     if not isinstance(axis, (int, tuple)) or isinstance(axis, bool):
         return None
-    region = mixed(union(call.regions, call.input.shape) if len(call.regions) > 1 else call.input, dims(axis, rank))
+    axes = dims(axis, rank)
+    if call.op.kind == "renorm":
+        axes = [other for other in range(rank) if other not in axes]
+    region = mixed(union(call.regions, call.input.shape) if len(call.regions) > 1 else call.input, axes)
     if call.op.kind == "cosine_similarity":
-        return reduced(region, dims(axis, rank), keep=False)
+        return reduced(region, axes, keep=False)
     return tuple(replace(region, shape=tensor.shape) for tensor in call.op.outputs)
 
 
