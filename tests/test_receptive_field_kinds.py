@@ -333,6 +333,34 @@ def test_slices_that_are_scaled_by_their_norm_see_the_slice():
     agrees(lambda x: torch.renorm(x[0, 0], 2, 0, 1e-3), 1, 1, 3, 4)
 
 
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_a_recurrent_net_sees_what_its_first_state_does(kind):
+    def claims(first, shape, places):
+        def run(x, encoder, decoder):
+            _, state = encoder(x)
+            begin = torch.zeros_like(x[:, :2] if first else x[:2])
+            return decoder(begin, state)[0]
+
+        layers = (kind(4, 4, 2, batch_first=first), kind(4, 4, 2, batch_first=first))
+        profile, _, _, fields = fields_of(Of(run, *layers), *shape)
+        return [claim(fields, profile.network.ops[-1].name, place) for place in places]
+
+    # [batch, time, features], looked at along times and features: each time sees all that the encoder read
+    assert claims(True, (1, 6, 4), [(0, 0, 0), (0, 1, 3)]) == [((0, 5), (0, 3))] * 2
+    # [time, batch, features], looked at along batch and features: each sample sees its own
+    assert claims(False, (6, 2, 4), [(0, 0, 0), (1, 1, 3)]) == [((0, 0), (0, 3)), ((1, 1), (0, 3))]
+
+
+def test_a_recurrent_nets_own_input_is_seen_beside_its_first_state():
+    def run(x, net):
+        return net(x, x[:, 4:5].movedim(0, 1))[0]  # begins with time 4 of 6
+
+    agrees(run, 1, 6, 4, layers=(nn.GRU(4, 4, batch_first=True),))
+    profile, _, _, fields = fields_of(Of(run, nn.GRU(4, 4, batch_first=True)), 1, 6, 4)
+    found = [claim(fields, profile.network.ops[-1].name, (0, t, 0))[0] for t in range(6)]
+    assert found == [(0, 4), (0, 4), (0, 4), (0, 4), (0, 4), (0, 5)]
+
+
 def test_maps_with_few_connections_see_the_maps_they_are_connected_to():
     profile = archprof.profile("lenet5-1998")
     fields = profile.receptive_field()

@@ -11,7 +11,7 @@ from archprof.receptive.gathering import gathered
 from archprof.receptive.indexing import part
 from archprof.receptive.moving import joined, settings
 from archprof.receptive.region import Extent, Region, agreed, aligned, mixed, permuted, reduced, reshaped, union
-from archprof.receptive.rules import Answer, Call, dims, sees
+from archprof.receptive.rules import Answer, Call, dims, regions_in, sees
 from archprof.receptive.sliding import channels, still
 
 
@@ -205,7 +205,10 @@ def running(region: Region, axis: int, *, back: bool = False) -> Region:
 
 @sees("lstm", "gru", "rnn_tanh", "rnn_relu")
 def recurrent(call: Call) -> Answer:
-    """All times up to its own; in the other direction, all from its own on; a second layer on both, all times."""
+    """All times up to its own; in the other direction, all from its own on; a second layer on both, all times.
+
+    The states it begins with are seen by all of their sample.
+    """
     region = call("input")
     if len(region.shape) != 3:
         return None
@@ -218,8 +221,10 @@ def recurrent(call: Call) -> Answer:
         ways = [replace(r, shape=(*r.shape[:2], half)) for r in (shown, running(region, time, back=True))]
         shown = joined(ways, 2, call.out) if call("num_layers") == 1 else mixed(region, [time])
     state = permuted(last, (1, 0, 2)) if time else last
-    shapes = [tensor.shape for tensor in call.op.outputs]
-    return tuple(replace(r, shape=shape) for r, shape in zip((shown, state, state), shapes, strict=False))
+    began = [reduced(r, [0, 2]) for r in regions_in(call("hx"))]
+    in_order = [permuted(r, (1, 0, 2)) if time else r for r in began]
+    parts = ([shown, *in_order], [state, *began], [state, *began])
+    return tuple(union(each, tensor.shape) for each, tensor in zip(parts, call.op.outputs, strict=False))
 
 
 @sees("rope")
