@@ -361,6 +361,50 @@ def test_a_recurrent_nets_own_input_is_seen_beside_its_first_state():
     assert found == [(0, 4), (0, 4), (0, 4), (0, 4), (0, 4), (0, 5)]
 
 
+@pytest.mark.parametrize("by_index", [False, True])
+def test_what_is_written_into_a_view_of_a_view_is_seen_in_all_of_them(by_index):
+    def run(x, then):
+        whole = x[0, 0] * 1.0
+        row = whole[0]
+        if by_index:
+            row[1:3] = x.mean()
+        else:
+            row[1:3].add_(x.mean())
+        return then(whole, row)
+
+    def claims(then, *places):
+        profile = archprof.profile(Of(lambda x: run(x, then)), [(1, 1, 2, 4)])
+        fields = profile.receptive_field()
+        return [claim(fields, profile.network.ops[-1].name, place) for place in places]
+
+    # the mean of all was put at 1 and 2 of row 0
+    everything, before = ((0, 1), (0, 3)), ((0, 0), (0, 0))
+    assert claims(lambda whole, _: whole * 2, (0, 0), (0, 1), (0, 2)) == [before, everything, everything]
+    assert claims(lambda whole, _: whole * 2, (0, 3), (1, 1)) == [((0, 0), (3, 3)), ((1, 1), (1, 1))]
+    assert claims(lambda _, row: row * 2, (0,), (1,), (2,)) == [before, everything, everything]
+
+
+def test_what_is_written_into_a_view_that_nobody_follows_is_unknown_in_all_above():
+    def run(x):
+        whole = x * 1.0
+        whole[:, 0].transpose(1, 2)[..., 1:].add_(x.mean())
+        return whole * 2
+
+    profile = archprof.profile(Of(run), [(1, 1, 4, 4)])
+    assert profile.receptive_field().unknown == (profile.network.ops[-1].name,)
+
+
+def test_what_is_written_into_a_weight_is_not_in_the_value():
+    def run(x, norm):
+        whole = x * 1.0
+        norm.running_mean[:1] = whole[0, 0, 0, :1]
+        return whole * 2
+
+    profile = archprof.profile(Of(run, nn.BatchNorm2d(2)), [(1, 1, 4, 4)])
+    assert not profile.receptive_field().unknown
+    assert [field.size for field in profile.receptive_field().fields[profile.network.ops[-1].name]] == [1, 1]
+
+
 def test_maps_with_few_connections_see_the_maps_they_are_connected_to():
     profile = archprof.profile("lenet5-1998")
     fields = profile.receptive_field()
