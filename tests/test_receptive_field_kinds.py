@@ -361,6 +361,25 @@ def test_a_recurrent_nets_own_input_is_seen_beside_its_first_state():
     assert found == [(0, 4), (0, 4), (0, 4), (0, 4), (0, 4), (0, 5)]
 
 
+def test_values_that_are_looked_for_see_their_own_place_and_what_they_are_compared_with():
+    def first(x):
+        return torch.zeros_like(x)
+
+    def own(i, j):
+        return (i, i), (j, j)
+
+    sees(lambda x: torch.searchsorted(first(x), x), 3, 4, own)
+    sees(lambda x: torch.searchsorted(x, first(x)), 3, 4, lambda i, _: ((i, i), (0, 3)))
+    sees(lambda x: torch.searchsorted(x[0], first(x)), 3, 4, lambda _i, _j: ((0, 0), (0, 3)))
+    sees(lambda x: torch.searchsorted(x[0], 1.0), 3, 4, lambda: ((0, 0), (0, 3)))
+    sees(lambda x: torch.searchsorted(x, x.flip(0)), 3, 4,
+         lambda i, _: ((min(i, 2 - i), max(i, 2 - i)), (0, 3)))  # fmt: skip
+    sees(lambda x: torch.bucketize(x, first(x)[0]), 3, 4, own)
+    sees(lambda x: torch.bucketize(first(x), x[1]), 3, 4, lambda _i, _j: ((1, 1), (0, 3)))
+    sees(lambda x: torch.isin(x, first(x)), 3, 4, own)
+    sees(lambda x: torch.isin(first(x)[0], x), 3, 4, lambda _: ((0, 2), (0, 3)))
+
+
 @pytest.mark.parametrize("by_index", [False, True])
 def test_what_is_written_into_a_view_of_a_view_is_seen_in_all_of_them(by_index):
     def run(x, then):

@@ -27,7 +27,7 @@ SAME = frozenset({
     "contiguous", "clone", "triu", "tril", "detach", "to", "type_as", "cpu", "type", "float", "half", "bfloat16", "double",
     "int", "long", "short", "char", "byte", "bool", "cfloat", "cdouble", "requires_grad", "resolve_conj",
     "resolve_neg", "conj", "real", "imag",
-    "deepcopy", "scaled_tanh", "bucketize", "isin", "searchsorted",
+    "deepcopy", "scaled_tanh",
 })  # fmt: skip
 """Kinds outside that family that read the element of the same place."""
 

@@ -259,6 +259,16 @@ def looked_up(call: Call) -> Answer:
     return union([seen, index], call.out)
 
 
+@sees("searchsorted", "bucketize", "isin")
+def looked_for(call: Call) -> Answer:
+    """Its own value, and all it is compared with: a set, or numbers in order, of which each row of values may have its own."""
+    values = regions_in([call("input"), call("elements")])
+    ordered = regions_in([call("sorted_sequence"), call("sorter"), call("boundaries")])
+    rows = [reduced(region, [-1]) for region in ordered if len(region.shape) > 1]
+    sets = [region for region in ordered if len(region.shape) == 1] + regions_in(call("test_elements"))
+    return union([*values, *rows, *(still([mixed(r, range(len(r.shape)))], call.out) for r in sets)], call.out)
+
+
 @sees("nms", "unique", "nonzero", "argwhere", "masked_select", "trace", "dist", "bincount", "histc")
 def everything(call: Call) -> Answer:
     """Everything there is to see in what it reads: data say where, or each output is made of all."""
