@@ -380,6 +380,19 @@ def test_values_that_are_looked_for_see_their_own_place_and_what_they_are_compar
     sees(lambda x: torch.isin(first(x)[0], x), 3, 4, lambda _: ((0, 2), (0, 3)))
 
 
+@pytest.mark.parametrize(("queries", "keys"), [(3, 6), (6, 3), (6, 6)])
+def test_query_i_of_causal_attention_sees_the_keys_up_to_i(queries, keys):
+    def run(x):
+        row = x[0]  # [1, places, features]; queries that are constants
+        begin = torch.ones(1, queries, 2, device=x.device, dtype=x.dtype)
+        return F.scaled_dot_product_attention(begin, row[:, :keys], row[:, :keys], is_causal=True)
+
+    profile, _, _, fields = fields_of(Of(run), 1, 1, 8, 2)
+    found = [claim(fields, profile.network.ops[-1].name, (0, i, 0))[0] for i in range(queries)]
+    assert found == [(0, min(i, keys - 1)) for i in range(queries)]
+    agrees(lambda x: run(x) * 1, 1, 1, 8, 2)
+
+
 @pytest.mark.parametrize("by_index", [False, True])
 def test_what_is_written_into_a_view_of_a_view_is_seen_in_all_of_them(by_index):
     def run(x, then):

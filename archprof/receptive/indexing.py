@@ -61,7 +61,7 @@ def getitem(call: Call) -> Answer:
 def picked(call: Call, region: Region, entries: list[Any]) -> Answer:
     """Return what an index with tensors in it sees: anything along the axes they stand for, and what they come from."""
     axes = [i for i, e in enumerate(e for e in entries if e is not None) if not isinstance(e, slice)]
-    found = entries[axes[0]] if None not in entries and len(axes) == 1 else None
+    found: Any = entries[axes[0]] if None not in entries and len(axes) == 1 else None
     line = numbers(found)
     if len(call.out) != len(region.shape) or (line is None and not isinstance(found, Region)):
         return still([mixed(r, range(len(r.shape))) for r in call.regions], call.out)

@@ -79,13 +79,17 @@ def _strings(value: Any) -> list[str]:
 
 @sees("scaled_dot_product_attention", "flex_attention")
 def attention(call: Call) -> Answer:
-    """Its query, and every key and value: masks are values, and not looked at; a causal one leaves those up to it."""
+    """Its query, and every key and value: masks are values, and not looked at.
+
+    A causal one leaves query i the keys from 0 to i, however many of either there are.
+    """
     query, key, value = call.regions[:3]
     keys = [
         running(reduced(r, [-1]), len(r.shape) - 2) if call("is_causal") else reduced(r, [-2, -1]) for r in (key, value)
     ]
     if call("is_causal") and key.shape[-2] != query.shape[-2]:
-        keys = [reduced(r, [-2]) for r in keys]
+        taps = np.minimum(np.arange(query.shape[-2]), key.shape[-2] - 1)
+        keys = [gathered(r, len(r.shape) - 2, taps[:, None], None) for r in keys]
     rank = len(call.out)
     parts = []
     for one in (reduced(query, [-1]), *keys):

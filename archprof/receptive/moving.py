@@ -129,9 +129,10 @@ def turn(call: Call) -> Answer:
     rank = len(call.out)
     region = call.input
     if call.op.kind == "roll":
-        shifts, axes = [*given(rest, named, ("shifts",), ("dims",)), None][:2]
-        if axes is None:
+        asked = given(rest, named, ("shifts",), ("dims",))
+        if len(asked) < 2 or asked[1] is None:
             return None
+        shifts, axes = asked
         shifts = (shifts,) if isinstance(shifts, int) else shifts
         moves = zip(dims(axes, rank), shifts, strict=True)
     else:
