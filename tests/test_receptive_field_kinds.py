@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 import archprof
+from archprof.errors import UserError
 from archprof.ops import RULES
 from archprof.receptive import ELSEWHERE, SAME, SEES
 from archprof.runs.gradient import claim, compared
@@ -435,6 +436,18 @@ def test_what_is_written_into_a_weight_is_not_in_the_value():
     profile = archprof.profile(Of(run, nn.BatchNorm2d(2)), [(1, 1, 4, 4)])
     assert not profile.receptive_field().unknown
     assert [field.size for field in profile.receptive_field().fields[profile.network.ops[-1].name]] == [1, 1]
+
+
+@pytest.mark.parametrize("run", [lambda x: torch.einsum("...c->...", x), lambda x: torch.zeros_like(x) * 2])
+def test_a_plot_of_nothing_is_refused_in_one_line(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    from archprof import growth
+
+    profile = archprof.profile(Of(run), [(1, 3, 8, 8)])
+    with pytest.raises(UserError, match="nothing to plot") as refused:
+        growth.draw(profile, tmp_path / "growth.svg")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "growth.svg").exists()
 
 
 def test_maps_with_few_connections_see_the_maps_they_are_connected_to():
