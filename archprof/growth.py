@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from archprof.errors import UserError
 from archprof.fields import changes
 from archprof.plot import DASHES, OTHER, PALETTE, framed, plotted, say
 from archprof.receptive import Fields
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def draw(profile: Profile, path: str | os.PathLike[str], input: str = "") -> None:
-    """Write the picture to `path`: .svg, .pdf or .png; raise UserError for another ending or a missing folder."""
+    """Write the picture to `path`: .svg, .pdf or .png.
+
+    Raises UserError for another ending, a missing folder, or where nobody knows what any op sees.
+    """
     plotted(path, f"{profile.model}: receptive field", lambda: drawn(profile, profile.receptive_field(input)))
 
 
@@ -25,6 +29,10 @@ def drawn(profile: Profile, found: Fields) -> Figure:
     from matplotlib.figure import Figure
 
     shown = [name for name in found.fields if found.fields[name] is not None and changes(profile, found, name)]
+    if not shown:
+        raise UserError(
+            f"there is nothing to plot: of no op of {profile.model} is it known that it sees any of the input"
+        )
     sizes = {name: [field.size for field in found.fields[name] or ()] for name in shown}
     lines = [tuple(row[i] for row in sizes.values()) for i in range(len(found.axes))]
     axes = sorted({line: i for i, line in reversed([*enumerate(lines)])}.values())
@@ -103,7 +111,7 @@ def one(
             path_effects=[withStroke(linewidth=2, foreground="white")],  # lines may pass behind it
         )
     panel.set_xlim(0, deepest + 1)
-    panel.set_ylim(0, 1.14 * max(length, *(field.size for _, field in points.values())))
+    panel.set_ylim(0, 1.14 * max([length, *(field.size for _, field in points.values())]))
     say(panel, (0, length), f"the input, {length}", (4, 3), OTHER, ha="left", va="bottom")
     for line in (panel.xaxis, panel.yaxis):
         line.set_major_locator(MaxNLocator(integer=True))

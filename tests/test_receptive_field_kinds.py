@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 import archprof
+from archprof.errors import UserError
 from archprof.ops import RULES
 from archprof.receptive import ELSEWHERE, SAME, SEES
 from archprof.runs.gradient import claim, compared
@@ -237,6 +238,216 @@ def test_patches_that_are_added_up_see_where_their_gradient_is_not_zero(settings
     found = compared(net, opened.inputs, [op.kind for op in ops], [op.name for op in ops], fields, ops=5, places=12)
     assert [each for each in found if not each.is_equal] == []
     assert any(each.op == ops[-1].name for each in found)
+
+
+def agrees(run, *shape, layers=()):
+    """Compare what all ops are said to see with where their gradient is not zero."""
+    net = Of(run, *layers)
+    profile, _, opened, fields = fields_of(net, *shape)
+    assert not fields.unknown
+    ops = profile.network.ops
+    found = compared(net, opened.inputs, [op.kind for op in ops], [op.name for op in ops], fields, ops=9, places=12)
+    assert [each for each in found if not each.is_equal] == []
+    assert any(each.op == ops[-1].name for each in found)
+
+
+def size_of(run, *shape, layers=()):
+    """The widest interval of the last op along every axis of the input."""
+    profile, _, _, fields = fields_of(Of(run, *layers), *shape)
+    return [field.size for field in fields.fields[profile.network.ops[-1].name]]
+
+
+def test_an_instance_norm_with_statistics_of_the_training_sees_its_own_place():
+    def run(x, conv, norm):
+        return norm(conv(x))
+
+    conv = nn.Conv2d(3, 3, 3, padding=1)
+    tracked = nn.InstanceNorm2d(3, track_running_stats=True)
+    assert size_of(run, 1, 3, 8, 8, layers=(conv, tracked)) == [3, 3]
+    assert size_of(run, 1, 3, 8, 8, layers=(conv, nn.InstanceNorm2d(3))) == [8, 8]
+    agrees(run, 1, 3, 8, 8, layers=(conv, tracked))
+
+
+def test_arguments_by_name_may_be_in_any_order():
+    # place 0 after a roll by 1 holds what was the last
+    for run in (lambda x: torch.roll(x, dims=1, shifts=1), lambda x: torch.roll(x, 1, dims=1), lambda x: x.roll(1, 1)):
+        sees(run, 3, 4, lambda i, j: ((i, i), ((j - 1) % 4,) * 2))
+    # axes 0 1 2 to 2 0 1: the last to the front
+    shape = sees(lambda x: torch.movedim(x[..., None], destination=0, source=2), 3, 4,
+                 lambda _, i, j: ((i, i), (j, j)))  # fmt: skip
+    assert shape == (1, 3, 4)
+    # three equal axes: the shape does not tell them apart; axis 0 becomes the last, so that place (j, _, i) is x[i, j]
+    sees(lambda x: torch.movedim(x[..., None].expand(3, 3, 3), destination=2, source=0), 3, 3,
+         lambda j, _, i: ((i, i), (j, j)))  # fmt: skip
+    sees(lambda x: x.transpose(dim1=0, dim0=1), 3, 3, lambda j, i: ((i, i), (j, j)))
+    sees(lambda x: torch.swapaxes(x, axis1=1, axis0=0), 3, 4, lambda j, i: ((i, i), (j, j)))
+    sees(lambda x: torch.permute(x, dims=(1, 0)), 3, 4, lambda j, i: ((i, i), (j, j)))
+    sees(lambda x: x.permute(1, 0), 3, 4, lambda j, i: ((i, i), (j, j)))
+
+
+def test_a_list_of_numbers_names_places_along_its_axis():
+    sees(lambda x: x[:, [2, 0, -1]], 2, 4, lambda i, j: ((i, i), ([2, 0, 3][j],) * 2))
+    sees(lambda x: x[[1, 0, 1]], 2, 4, lambda i, j: (([1, 0, 1][i],) * 2, (j, j)))
+    sees(lambda x: x[1:, [True, False, True, False]], 2, 4, lambda _, j: ((1, 1), (2 * j, 2 * j)))
+    sees(lambda x: x[1, 2], 2, 4, lambda: ((1, 1), (2, 2)))
+
+
+@pytest.mark.parametrize("index", [lambda _: [2, 1, 0], lambda x: torch.tensor([2, 1, 0], device=x.device)])
+def test_channels_in_another_order_leave_the_window_of_a_convolution(index):
+    def run(x, conv):
+        return conv(x[:, index(x)])
+
+    conv = nn.Conv2d(3, 4, 3, padding=1)
+    assert size_of(run, 1, 3, 8, 8, layers=(conv,)) == [3, 3]
+    agrees(run, 1, 3, 8, 8, layers=(conv,))
+
+
+def places(*values):
+    """Rows of numbers on the device of a tensor."""
+    return lambda x: torch.tensor(values, device=x.device)
+
+
+def test_what_is_looked_up_along_one_axis_keeps_its_place_along_the_others():
+    def own_row(i, _j):
+        return (i, i), (0, 4)
+
+    sees(lambda x: x.index_select(1, places(4, 0)(x)), 3, 5, own_row)
+    sees(lambda x: torch.index_select(x, 0, places(2, 0)(x)), 3, 5, lambda _, j: ((0, 2), (j, j)))
+    sees(lambda x: x.gather(1, places([4, 0], [1, 1])(x)), 3, 5, own_row)  # two rows of three, from the first on
+    sees(lambda x: x.gather(-2, places([2, 1, 0])(x)), 3, 5, lambda _, j: ((0, 2), (j, j)))
+    sees(lambda x: torch.take_along_dim(x, places([4], [0], [1])(x), 1), 3, 5, own_row)
+    sees(lambda x: torch.take_along_dim(x, places([4])(x), 1), 3, 5, own_row)  # one row for all three
+    sees(lambda x: torch.take_along_dim(x, places(4, 0)(x)), 3, 5, lambda _: ((0, 2), (0, 4)))  # of the flat tensor
+
+
+def test_what_says_where_to_look_is_seen_too():
+    # row i of the index comes from row 2 - i
+    sees(lambda x: x.gather(1, x.flip(0).long()), 3, 5,
+         lambda i, _: ((min(i, 2 - i), max(i, 2 - i)), (0, 4)))  # fmt: skip
+    sees(lambda x: torch.zeros_like(x).gather(1, x.long()), 3, 5, lambda i, j: ((i, i), (j, j)))
+    sees(lambda x: torch.zeros_like(x).index_select(0, x[0].long()), 3, 5, lambda i, _: ((0, 0), (i, i)))
+
+
+def test_slices_that_are_scaled_by_their_norm_see_the_slice():
+    sees(lambda x: torch.renorm(x, 2, 0, 1.0), 3, 4, lambda i, _: ((i, i), (0, 3)))
+    sees(lambda x: torch.renorm(x, 2, -1, 1.0), 3, 4, lambda _, j: ((0, 2), (j, j)))
+    agrees(lambda x: torch.renorm(x[0, 0], 2, 0, 1e-3), 1, 1, 3, 4)
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_a_recurrent_net_sees_what_its_first_state_does(kind):
+    def claims(first, shape, places):
+        def run(x, encoder, decoder):
+            _, state = encoder(x)
+            begin = torch.zeros_like(x[:, :2] if first else x[:2])
+            return decoder(begin, state)[0]
+
+        layers = (kind(4, 4, 2, batch_first=first), kind(4, 4, 2, batch_first=first))
+        profile, _, _, fields = fields_of(Of(run, *layers), *shape)
+        return [claim(fields, profile.network.ops[-1].name, place) for place in places]
+
+    # [batch, time, features], looked at along times and features: each time sees all that the encoder read
+    assert claims(True, (1, 6, 4), [(0, 0, 0), (0, 1, 3)]) == [((0, 5), (0, 3))] * 2
+    # [time, batch, features], looked at along batch and features: each sample sees its own
+    assert claims(False, (6, 2, 4), [(0, 0, 0), (1, 1, 3)]) == [((0, 0), (0, 3)), ((1, 1), (0, 3))]
+
+
+def test_a_recurrent_nets_own_input_is_seen_beside_its_first_state():
+    def run(x, net):
+        return net(x, x[:, 4:5].movedim(0, 1))[0]  # begins with time 4 of 6
+
+    agrees(run, 1, 6, 4, layers=(nn.GRU(4, 4, batch_first=True),))
+    profile, _, _, fields = fields_of(Of(run, nn.GRU(4, 4, batch_first=True)), 1, 6, 4)
+    found = [claim(fields, profile.network.ops[-1].name, (0, t, 0))[0] for t in range(6)]
+    assert found == [(0, 4), (0, 4), (0, 4), (0, 4), (0, 4), (0, 5)]
+
+
+def test_values_that_are_looked_for_see_their_own_place_and_what_they_are_compared_with():
+    def first(x):
+        return torch.zeros_like(x)
+
+    def own(i, j):
+        return (i, i), (j, j)
+
+    sees(lambda x: torch.searchsorted(first(x), x), 3, 4, own)
+    sees(lambda x: torch.searchsorted(x, first(x)), 3, 4, lambda i, _: ((i, i), (0, 3)))
+    sees(lambda x: torch.searchsorted(x[0], first(x)), 3, 4, lambda _i, _j: ((0, 0), (0, 3)))
+    sees(lambda x: torch.searchsorted(x[0], 1.0), 3, 4, lambda: ((0, 0), (0, 3)))
+    sees(lambda x: torch.searchsorted(x, x.flip(0)), 3, 4,
+         lambda i, _: ((min(i, 2 - i), max(i, 2 - i)), (0, 3)))  # fmt: skip
+    sees(lambda x: torch.bucketize(x, first(x)[0]), 3, 4, own)
+    sees(lambda x: torch.bucketize(first(x), x[1]), 3, 4, lambda _i, _j: ((1, 1), (0, 3)))
+    sees(lambda x: torch.isin(x, first(x)), 3, 4, own)
+    sees(lambda x: torch.isin(first(x)[0], x), 3, 4, lambda _: ((0, 2), (0, 3)))
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(3, 6), (6, 3), (6, 6)])
+def test_query_i_of_causal_attention_sees_the_keys_up_to_i(queries, keys):
+    def run(x):
+        row = x[0]  # [1, places, features]; queries that are constants
+        begin = torch.ones(1, queries, 2, device=x.device, dtype=x.dtype)
+        return F.scaled_dot_product_attention(begin, row[:, :keys], row[:, :keys], is_causal=True)
+
+    profile, _, _, fields = fields_of(Of(run), 1, 1, 8, 2)
+    found = [claim(fields, profile.network.ops[-1].name, (0, i, 0))[0] for i in range(queries)]
+    assert found == [(0, min(i, keys - 1)) for i in range(queries)]
+    agrees(lambda x: run(x) * 1, 1, 1, 8, 2)
+
+
+@pytest.mark.parametrize("by_index", [False, True])
+def test_what_is_written_into_a_view_of_a_view_is_seen_in_all_of_them(by_index):
+    def run(x, then):
+        whole = x[0, 0] * 1.0
+        row = whole[0]
+        if by_index:
+            row[1:3] = x.mean()
+        else:
+            row[1:3].add_(x.mean())
+        return then(whole, row)
+
+    def claims(then, *places):
+        profile = archprof.profile(Of(lambda x: run(x, then)), [(1, 1, 2, 4)])
+        fields = profile.receptive_field()
+        return [claim(fields, profile.network.ops[-1].name, place) for place in places]
+
+    # the mean of all was put at 1 and 2 of row 0
+    everything, before = ((0, 1), (0, 3)), ((0, 0), (0, 0))
+    assert claims(lambda whole, _: whole * 2, (0, 0), (0, 1), (0, 2)) == [before, everything, everything]
+    assert claims(lambda whole, _: whole * 2, (0, 3), (1, 1)) == [((0, 0), (3, 3)), ((1, 1), (1, 1))]
+    assert claims(lambda _, row: row * 2, (0,), (1,), (2,)) == [before, everything, everything]
+
+
+def test_what_is_written_into_a_view_that_nobody_follows_is_unknown_in_all_above():
+    def run(x):
+        whole = x * 1.0
+        whole[:, 0].transpose(1, 2)[..., 1:].add_(x.mean())
+        return whole * 2
+
+    profile = archprof.profile(Of(run), [(1, 1, 4, 4)])
+    assert profile.receptive_field().unknown == (profile.network.ops[-1].name,)
+
+
+def test_what_is_written_into_a_weight_is_not_in_the_value():
+    def run(x, norm):
+        whole = x * 1.0
+        norm.running_mean[:1] = whole[0, 0, 0, :1]
+        return whole * 2
+
+    profile = archprof.profile(Of(run, nn.BatchNorm2d(2)), [(1, 1, 4, 4)])
+    assert not profile.receptive_field().unknown
+    assert [field.size for field in profile.receptive_field().fields[profile.network.ops[-1].name]] == [1, 1]
+
+
+@pytest.mark.parametrize("run", [lambda x: torch.einsum("...c->...", x), lambda x: torch.zeros_like(x) * 2])
+def test_a_plot_of_nothing_is_refused_in_one_line(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    from archprof import growth
+
+    profile = archprof.profile(Of(run), [(1, 3, 8, 8)])
+    with pytest.raises(UserError, match="nothing to plot") as refused:
+        growth.draw(profile, tmp_path / "growth.svg")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "growth.svg").exists()
 
 
 def test_maps_with_few_connections_see_the_maps_they_are_connected_to():

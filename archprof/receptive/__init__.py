@@ -27,7 +27,7 @@ SAME = frozenset({
     "contiguous", "clone", "triu", "tril", "detach", "to", "type_as", "cpu", "type", "float", "half", "bfloat16", "double",
     "int", "long", "short", "char", "byte", "bool", "cfloat", "cdouble", "requires_grad", "resolve_conj",
     "resolve_neg", "conj", "real", "imag",
-    "deepcopy", "scaled_tanh", "bucketize", "isin", "searchsorted",
+    "deepcopy", "scaled_tanh",
 })  # fmt: skip
 """Kinds outside that family that read the element of the same place."""
 
@@ -87,7 +87,8 @@ def receptive_field(
             region = found[place] if place < len(found) else None
             fits = region is not None and region.shape == op.outputs[place].shape
             known[op.name, place] = region if fits else None
-        if op.kind == "copy" or op.name in writes:
+        into = next(iter((reads or {}).get(op.name, ())), 0)  # else it is a weight that is written into
+        if into == 0 and (op.kind in {"copy", "setitem"} or op.name in writes):
             _write_through(graph, op, known)
         region, joins = known.get((op.name, 0)), op.kind in JOINS
         key = region and tuple(map(id, region.extents))  # most ops see what the one before them does
@@ -211,21 +212,23 @@ def _bound(
 
 
 def _write_through(graph: Graph, op: Op, known: dict[tuple[str, int], Region | None]) -> None:
-    """Have a tensor see what is written into a part of it: what a view of it was."""
+    """Have a tensor see what is written into a part of it: what a view of it was, or a view of a view."""
     from archprof.receptive.indexing import written
 
-    for edge in graph.reads(op.name)[:1]:
-        view = graph[edge.producer]
-        facts = graph.facts.get(view.name)
-        if view.kind == "input" or not isinstance(facts, Facts) or not facts.is_view:
-            return
+    above = graph.reads(op.name)[:1]
+    value = known.get((op.name, 0))
+    seen = known.get((above[0].producer, above[0].output)) if above else None
+    if value is not None and seen is not None and all(map(operator.is_, value.extents, seen.extents)):
+        return  # it sees what it did before: an activation
+    while above and _is_view(graph, view := graph[above[0].producer]):
         above = graph.reads(view.name)[:1]
-        value = known.get((op.name, 0))
-        seen = known.get((view.name, edge.output))
-        if value is not None and seen is not None and all(map(operator.is_, value.extents, seen.extents)):
-            return  # it sees what it did before: an activation
         for base in above:
             key = base.producer, base.output
             before = known.get(key)
             simple = view.kind == "getitem" and before is not None and value is not None
-            known[key] = written(before, view.arguments.get("index"), value) if simple else None  # type: ignore[bad-argument-type]
+            value = known[key] = written(before, view.arguments.get("index"), value) if simple else None  # type: ignore[bad-argument-type]
+
+
+def _is_view(graph: Graph, op: Op) -> bool:
+    facts = graph.facts.get(op.name)
+    return op.kind != "input" and isinstance(facts, Facts) and facts.is_view

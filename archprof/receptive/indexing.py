@@ -35,6 +35,8 @@ def spelled(index: Any, rank: int) -> list[Any]:
 def getitem(call: Call) -> Answer:
     """What numbers, slices and lists name; what an index tensor names may lie anywhere along its axis."""
     region, index = call.input, call("index", position=1)
+    if isinstance(index, tuple) and len(call.out) == len(region.shape) and all(type(e) is int for e in index):
+        index = (index,)  # a list, which is kept as a tuple: numbers each would take an axis away
     entries = spelled(index, len(region.shape))
     picks = [e for e in entries if isinstance(e, Region)]
     if picks or any(isinstance(e, (list, tuple, bool)) for e in entries):
@@ -59,24 +61,30 @@ def getitem(call: Call) -> Answer:
 def picked(call: Call, region: Region, entries: list[Any]) -> Answer:
     """Return what an index with tensors in it sees: anything along the axes they stand for, and what they come from."""
     axes = [i for i, e in enumerate(e for e in entries if e is not None) if not isinstance(e, slice)]
-    if (
-        None in entries
-        or len(axes) != 1
-        or len(call.out) != len(region.shape)
-        or not isinstance(entries[axes[0]], Region)
-    ):
+    found: Any = entries[axes[0]] if None not in entries and len(axes) == 1 else None
+    line = numbers(found)
+    if len(call.out) != len(region.shape) or (line is None and not isinstance(found, Region)):
         return still([mixed(r, range(len(r.shape))) for r in call.regions], call.out)
     (axis,) = axes
     for other, entry in enumerate(entries):
         if isinstance(entry, slice):
             region = part(region, other, entry)
+    if line is not None:
+        return gathered(region, axis, line[:, None] % region.shape[axis], None)
     region = replace(mixed(region, [axis]), shape=call.out)
-    found = entries[axis]
     return (
         region
         if found.is_nothing
         else union([region, still([mixed(found, range(len(found.shape)))], call.out)], call.out)
     )
+
+
+def numbers(entry: Any) -> np.ndarray | None:
+    """Return the places that a list of numbers names, or a list of True and False; None where it is none."""
+    if not isinstance(entry, (list, tuple)) or not entry or {type(e) for e in entry} not in ({int}, {bool}):
+        return None
+    line = np.array(entry)
+    return line.nonzero()[0] if line.dtype == bool else line
 
 
 def written(base: Region, index: Any, value: Region) -> Region | None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from archprof.receptive.gathering import gathered
+from archprof.receptive.indexing import part
 from archprof.receptive.moving import joined, settings
 from archprof.receptive.region import Extent, Region, agreed, aligned, mixed, permuted, reduced, reshaped, union
-from archprof.receptive.rules import Answer, Call, dims, sees
+from archprof.receptive.rules import Answer, Call, dims, regions_in, sees
 from archprof.receptive.sliding import channels, still
 
 
@@ -78,13 +79,17 @@ def _strings(value: Any) -> list[str]:
 
 @sees("scaled_dot_product_attention", "flex_attention")
 def attention(call: Call) -> Answer:
-    """Its query, and every key and value: masks are values, and not looked at; a causal one leaves those up to it."""
+    """Its query, and every key and value: masks are values, and not looked at.
+
+    A causal one leaves query i the keys from 0 to i, however many of either there are.
+    """
     query, key, value = call.regions[:3]
     keys = [
         running(reduced(r, [-1]), len(r.shape) - 2) if call("is_causal") else reduced(r, [-2, -1]) for r in (key, value)
     ]
     if call("is_causal") and key.shape[-2] != query.shape[-2]:
-        keys = [reduced(r, [-2]) for r in keys]
+        taps = np.minimum(np.arange(query.shape[-2]), key.shape[-2] - 1)
+        keys = [gathered(r, len(r.shape) - 2, taps[:, None], None) for r in keys]
     rank = len(call.out)
     parts = []
     for one in (reduced(query, [-1]), *keys):
@@ -132,15 +137,18 @@ def reduction(call: Call) -> Answer:
 @sees("softmax", "log_softmax", "softmin", "special_softmax", "special_log_softmax", "normalize", "sort", "argsort",
       "topk", "gumbel_softmax", "renorm", "cosine_similarity")  # fmt: skip
 def along(call: Call) -> Answer:
-    """All along its axis."""
+    """All along its axis; of `renorm`, which scales every slice across an axis by its norm, all along the others."""
     rank = len(call.input.shape)
     default = {"normalize": 1, "cosine_similarity": 1}.get(call.op.kind, -1)
     axis = call("dim", default)
     if not isinstance(axis, (int, tuple)) or isinstance(axis, bool):
         return None
-    region = mixed(union(call.regions, call.input.shape) if len(call.regions) > 1 else call.input, dims(axis, rank))
+    axes = dims(axis, rank)
+    if call.op.kind == "renorm":
+        axes = [other for other in range(rank) if other not in axes]
+    region = mixed(union(call.regions, call.input.shape) if len(call.regions) > 1 else call.input, axes)
     if call.op.kind == "cosine_similarity":
-        return reduced(region, dims(axis, rank), keep=False)
+        return reduced(region, axes, keep=False)
     return tuple(replace(region, shape=tensor.shape) for tensor in call.op.outputs)
 
 
@@ -159,8 +167,10 @@ def layer_norm(call: Call) -> Answer:
 
 @sees("group_norm", "instance_norm")
 def group_norm(call: Call) -> Answer:
-    """The whole map, over the channels of a group."""
+    """The whole map, over the channels of a group; with statistics of the training its own place."""
     region = call("input")
+    if call.op.kind == "instance_norm" and call("use_input_stats", True) is False:
+        return region
     groups = call("num_groups", region.shape[1])
     region = mixed(region, range(2, len(region.shape)))
     return channels(region, region.shape[1], len(region.shape) - 2, groups)
@@ -199,7 +209,10 @@ def running(region: Region, axis: int, *, back: bool = False) -> Region:
 
 @sees("lstm", "gru", "rnn_tanh", "rnn_relu")
 def recurrent(call: Call) -> Answer:
-    """All times up to its own; in the other direction, all from its own on; a second layer on both, all times."""
+    """All times up to its own; in the other direction, all from its own on; a second layer on both, all times.
+
+    The states it begins with are seen by all of their sample.
+    """
     region = call("input")
     if len(region.shape) != 3:
         return None
@@ -212,8 +225,10 @@ def recurrent(call: Call) -> Answer:
         ways = [replace(r, shape=(*r.shape[:2], half)) for r in (shown, running(region, time, back=True))]
         shown = joined(ways, 2, call.out) if call("num_layers") == 1 else mixed(region, [time])
     state = permuted(last, (1, 0, 2)) if time else last
-    shapes = [tensor.shape for tensor in call.op.outputs]
-    return tuple(replace(r, shape=shape) for r, shape in zip((shown, state, state), shapes, strict=False))
+    began = [reduced(r, [0, 2]) for r in regions_in(call("hx"))]
+    in_order = [permuted(r, (1, 0, 2)) if time else r for r in began]
+    parts = ([shown, *in_order], [state, *began], [state, *began])
+    return tuple(union(each, tensor.shape) for each, tensor in zip(parts, call.op.outputs, strict=False))
 
 
 @sees("rope")
@@ -230,8 +245,35 @@ def glu(call: Call) -> Answer:
     return gathered(call.input, axis, taps, (1, 1))
 
 
-@sees("nms", "unique", "nonzero", "argwhere", "masked_select", "gather", "index_select", "take_along_dim", "trace", "dist",
-      "bincount", "histc")  # fmt: skip
+@sees("index_select", "gather", "take_along_dim")
+def looked_up(call: Call) -> Answer:
+    """Anything along its axis, at its own place along the others; and the index, which is as long as the output."""
+    region, index = call.regions
+    axis = call("dim")
+    if axis is None or not region.shape:
+        return everything(call)
+    axis %= len(region.shape)
+    if call.op.kind == "index_select":
+        index = reshaped(index, [call.out[axis] if i == axis else 1 for i in range(len(region.shape))])
+    shape = [call.out[i] if i == axis else size for i, size in enumerate(region.shape)]
+    seen = replace(mixed(region, [axis]), shape=tuple(shape))
+    for other, size in enumerate(call.out):
+        if other != axis and size != seen.shape[other] != 1:
+            seen = part(seen, other, slice(size))  # gather reads from the front of the other axes
+    return union([seen, index], call.out)
+
+
+@sees("searchsorted", "bucketize", "isin")
+def looked_for(call: Call) -> Answer:
+    """Its own value, and all it is compared with: a set, or numbers in order, of which each row of values may have its own."""
+    values = regions_in([call("input"), call("elements")])
+    ordered = regions_in([call("sorted_sequence"), call("sorter"), call("boundaries")])
+    rows = [reduced(region, [-1]) for region in ordered if len(region.shape) > 1]
+    sets = [region for region in ordered if len(region.shape) == 1] + regions_in(call("test_elements"))
+    return union([*values, *rows, *(still([mixed(r, range(len(r.shape)))], call.out) for r in sets)], call.out)
+
+
+@sees("nms", "unique", "nonzero", "argwhere", "masked_select", "trace", "dist", "bincount", "histc")
 def everything(call: Call) -> Answer:
     """Everything there is to see in what it reads: data say where, or each output is made of all."""
     whole = [mixed(region, range(len(region.shape))) for region in call.regions]

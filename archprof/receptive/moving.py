@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,14 @@ def settings(call: Call) -> tuple[list[Any], dict[str, Any]]:
     return rest[1:], {**named, **arguments}
 
 
+def given(rest: Sequence[Any], named: Mapping[str, Any], *names: Sequence[str]) -> list[Any]:
+    """Return arguments in the order of `names`, those that are there: by position first, then by any name they go by."""
+    found = list(rest[: len(names)])
+    for spellings in names[len(found) :]:
+        found += [named[name] for name in spellings if name in named][:1]
+    return found
+
+
 def whole_numbers(values: Sequence[Any]) -> list[int]:
     """Return sizes or axes given as one tuple or one by one."""
     flat = values[0] if len(values) == 1 and isinstance(values[0], (list, tuple)) else values
@@ -57,17 +65,17 @@ def permute(call: Call) -> Answer:
     """The same elements with their axes in another order."""
     rank = len(call.input.shape)
     rest, named = settings(call)
-    rest = [*rest, *(value for name, value in named.items() if name != "input")]
     order = list(range(rank))
     kind = call.op.kind
     if kind == "permute":
-        order = [axis % rank for axis in whole_numbers(rest)]
+        order = [axis % rank for axis in whole_numbers(given(rest, named, ("dims",)) if named else rest)]
     elif kind in {"movedim", "moveaxis"}:
-        left, right = (dims(value, rank) for value in rest)
+        left, right = (dims(value, rank) for value in given(rest, named, ("source",), ("destination",)))
         order = [axis for axis in order if axis not in left]
         for place, axis in sorted(zip(right, left, strict=True)):
             order.insert(place, axis)
     elif kind in {"transpose", "swapaxes", "swapdims"} or rank > 1:
+        rest = given(rest, named, ("dim0", "axis0"), ("dim1", "axis1"))
         a, b = dims(whole_numbers(rest), rank) if kind[:1] == "s" or kind == "transpose" else (rank - 2, rank - 1)
         if kind == "get" and call.out == call.input.shape:
             return None if call.out[-1] == call.out[-2] else call.input
@@ -121,9 +129,10 @@ def turn(call: Call) -> Answer:
     rank = len(call.out)
     region = call.input
     if call.op.kind == "roll":
-        shifts, axes = [*rest, *named.values()][:2] if len(rest) + len(named) > 1 else (rest[0], None)
-        if axes is None:
+        asked = given(rest, named, ("shifts",), ("dims",))
+        if len(asked) < 2 or asked[1] is None:
             return None
+        shifts, axes = asked
         shifts = (shifts,) if isinstance(shifts, int) else shifts
         moves = zip(dims(axes, rank), shifts, strict=True)
     else:

@@ -81,6 +81,8 @@ def mixed(kind: str, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
     if kind in {"layer_norm", "rms_norm"}:
         shape = kwargs.get("normalized_shape", args[0] if args else ())
         return x + x.mean(tuple(range(-len(shape), 0)), keepdim=True)
+    if kind == "instance_norm" and not kwargs.get("use_input_stats", args[4] if len(args) > 4 else True):
+        return None
     if kind in {"group_norm", "instance_norm"}:
         groups = kwargs.get("num_groups", args[0] if args and kind == "group_norm" else x.shape[1])
         parts = x.reshape(x.shape[0], groups, -1)
